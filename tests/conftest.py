@@ -1,0 +1,49 @@
+"""Signals whose answer is known, files made of them, and where the shared recordings are."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+ROOT = Path(__file__).resolve().parents[1]
+SR = 16_000
+
+
+def tone(f0: float, duration_s: float = 1.0, sr: int = SR, amplitude: float = 0.5) -> np.ndarray:
+    """A sine, float32, mono."""
+    t = np.arange(round(duration_s * sr)) / sr
+    return (amplitude * np.sin(2 * np.pi * f0 * t)).astype(np.float32)
+
+
+def voice(f0: float = 120.0, duration_s: float = 1.0, sr: int = SR, seed: int = 0) -> np.ndarray:
+    """Harmonics of ``f0`` with a falling tilt and 4 Hz syllables over faint noise, peak 0.5."""
+    t = np.arange(round(duration_s * sr)) / sr
+    n = int(min(4000.0, 0.45 * sr) // f0)
+    y = sum(np.sin(2 * np.pi * f0 * k * t + k) / k for k in range(1, n + 1))
+    y = y * (0.55 - 0.45 * np.cos(2 * np.pi * 4 * t))
+    y = y + 0.003 * np.random.default_rng(seed).standard_normal(t.size)
+    return (0.5 * y / np.abs(y).max()).astype(np.float32)
+
+
+@pytest.fixture
+def wav(tmp_path: Path):
+    """Write ``y`` ((n,) or (channels, n)) to a file under tmp_path and return its path."""
+
+    def write(y: np.ndarray, name: str = "clip.wav", sr: int = SR, **kwargs) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(path, np.asarray(y).T, sr, **kwargs)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared recordings; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("PHONOSCOPE_SHARED", ROOT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip("no shared recordings here: set PHONOSCOPE_SHARED to their folder")
+    return folder
