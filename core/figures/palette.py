@@ -1,0 +1,50 @@
+"""Colours of the figures.
+
+Scales are given as ``rgb()`` strings: Streamlit replaces hex colours #000001 to #000040 by theme
+colours, and magma begins with #000004.
+"""
+
+import numpy as np
+
+BEFORE = "#3f7cc4"
+AFTER = "#12a08f"
+REMOVED = "#d8682a"
+QUIET = "#8a979c"
+
+# Twelve stops of matplotlib's magma (CC0), and a blue-white-red scale for differences.
+MAGMA = (
+    (0, 0, 4),
+    (20, 14, 54),
+    (59, 15, 112),
+    (100, 26, 128),
+    (140, 41, 129),
+    (183, 55, 121),
+    (222, 73, 104),
+    (247, 112, 92),
+    (254, 159, 109),
+    (254, 206, 145),
+    (253, 235, 172),
+    (252, 253, 191),
+)
+DIVERGING = (
+    (24, 79, 149),
+    (75, 137, 200),
+    (160, 198, 230),
+    (244, 246, 246),
+    (243, 178, 146),
+    (214, 96, 77),
+    (150, 22, 40),
+)
+
+
+def colorscale(stops: tuple[tuple[int, int, int], ...]) -> list[list]:
+    """Plotly's form of a scale: ``[[0.0, "rgb(r,g,b)"], …, [1.0, …]]``."""
+    n = len(stops) - 1
+    return [[i / n, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(stops)]
+
+
+def table(stops: tuple[tuple[int, int, int], ...], n: int) -> np.ndarray:
+    """The scale at ``n`` even steps, uint8, shape (n, 3)."""
+    at = np.linspace(0, len(stops) - 1, n)
+    channels = [np.interp(at, range(len(stops)), np.array(stops)[:, c]) for c in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)

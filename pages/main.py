@@ -1,0 +1,14 @@
+"""The script Streamlit runs: page settings and the navigation."""
+
+from pathlib import Path
+
+import streamlit as st
+
+ICON = str(Path(__file__).parent / "shared" / "icon.png")
+st.set_page_config(page_title="Phonoscope", page_icon=ICON, layout="wide")
+st.navigation(
+    {
+        "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],
+        "Recording": [st.Page("recording/clip.py", title="Clip", icon=":material/graphic_eq:")],
+    }
+).run()

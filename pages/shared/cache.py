@@ -1,0 +1,85 @@
+"""The only module that calls ``st.cache_*``: keys are small, entries are bounded.
+
+A signal is never a key: Streamlit hashes large arrays by a sample of their values. Results are
+shared, so their arrays are read only. What comes from a visitor's own folder is kept in that
+visitor's caches.
+"""
+
+from dataclasses import replace
+from functools import wraps
+import os
+
+import streamlit as st
+
+from core import __version__, audio, clean, compare, datasets
+from core.audio import AudioInfo, ClipRef, Limits
+from core.clean import Cleaned
+from core.compare import Look, Side, Window
+from core.params import CleanParams
+
+
+def _by_owner(max_entries: int, spinner: str | bool):
+    """Cache a function of (ref, ...) for everybody, or for one visitor where the ref is theirs."""
+
+    def decorate(function):
+        options = {"max_entries": max_entries, "show_spinner": spinner}
+        for_all = st.cache_resource(**options)(function)
+        for_one = st.cache_resource(scope="session", **options)(function)
+
+        @wraps(function)
+        def call(ref, *args, **kwargs):
+            media = os.environ.get("PHONOSCOPE_MEDIA")
+            own = media is not None and ref.path.startswith(media)
+            return (for_one if own else for_all)(ref, *args, version=__version__, **kwargs)
+
+        return call
+
+    return decorate
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def demo_table(version: str = __version__):
+    """The catalogue of the built-in recordings."""
+    return datasets.demo().catalogue()
+
+
+@_by_owner(256, spinner=False)
+def info(ref: ClipRef, version: str) -> AudioInfo:
+    """See core.audio.info."""
+    return audio.info(ref, limits=Limits.from_env())
+
+
+@_by_owner(8, spinner="Reading audio…")
+def load(ref: ClipRef, sr: int | None, part: tuple[float, float] | None, version: str):
+    """Mono signal and its rate; ``part`` is (start, length) in s of a long file. Read only."""
+    start, length = part or (0.0, None)
+    y, rate = audio.load(ref, sr, start_s=start, duration_s=length, limits=Limits.from_env())
+    y.flags.writeable = False
+    return y, rate
+
+
+@_by_owner(8, spinner="Cleaning…")
+def cleaned(
+    ref: ClipRef, sr: int | None, part: tuple | None, params: CleanParams, version: str
+) -> Cleaned:
+    """See core.clean.clean."""
+    y, rate = load(ref, sr, part)
+    return clean.clean(y, sr=rate, params=params)
+
+
+@_by_owner(32, spinner="Drawing…")
+def before(ref: ClipRef, sr: int | None, part: tuple | None, look: Look, version: str) -> Side:
+    """See core.compare.side."""
+    y, rate = load(ref, sr, part)
+    whole = replace(look, window=Window(0.0, y.size / rate))
+    references = None if look == whole else before(ref, sr, part, whole).references
+    return compare.side(y, sr=rate, look=look, references=references)
+
+
+@_by_owner(32, spinner="Drawing…")
+def after(
+    ref: ClipRef, sr: int | None, part: tuple | None, chain: CleanParams, look: Look, version: str
+) -> Side:
+    """See core.compare.side_after."""
+    reference = before(ref, sr, part, look)
+    return compare.side_after(cleaned(ref, sr, part, chain), reference, look=look)

@@ -1,0 +1,137 @@
+"""The parts of the clip page: facts, players, rows of figures, downloads."""
+
+import re
+
+import numpy as np
+import streamlit as st
+
+from core import audio, figures, script
+from core.audio import AudioInfo
+from core.clean import Cleaned
+from core.compare import Look, Side
+from core.params import CleanParams
+from core.safe_text import filename, md
+from pages.shared import sounds
+from pages.shared.inputs import Picked
+from pages.shared.window import zoom_to_drag
+
+ABOUT = {
+    "Waveform": "Amplitude over time. Drag over a waveform to zoom in, down to single samples.",
+    "Spectrum": "How strong each frequency is in the stretch shown: the magnitude of its Fourier "
+    "transform, in dB below the strongest before cleaning.",
+    "STFT": "Frequencies over time: short-time Fourier transform, in dB below the loudest point "
+    "before cleaning.",
+    "Mel": "The same in mel bands, spaced the way the ear hears pitch.",
+    "MFCC": "Mel-frequency cepstral coefficients: the shape of the mel spectrum in a few numbers "
+    "without a unit. Coefficient 0, the overall level, runs off the colour scale.",
+    "Difference": "After − before: blue where cleaning took level away, red where it added some.",
+}
+BITS = {16: "16 bit", 24: "24 bit", 32: "32 bit float"}
+
+
+def facts(info: AudioInfo, before: Side, after: Side) -> None:
+    """What the file is, and the levels of both sides."""
+    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+    bits = f"{info.bits} bit" if info.bits else None
+    rate = f"{info.bit_rate / 1000:.0f} kbit/s" if info.bit_rate else None
+    said = [f"{info.container} / {info.codec}", f"{info.sr:,} Hz", channels, bits, rate]
+    st.markdown(" · ".join(md(part) for part in said if part))
+    cells = iter(st.columns(6))
+    for side, name in ((before, "before"), (after, "after")):
+        next(cells).metric(f"Duration {name}", f"{side.duration_s:.2f} s")
+        next(cells).metric(
+            f"Peak {name}", _dbfs(side.peak_dbfs), help="Largest sample, re full scale."
+        )
+        next(cells).metric(f"Level {name}", _dbfs(side.rms_dbfs), help="RMS of the whole clip.")
+
+
+def _dbfs(value: float) -> str:
+    return "silent" if np.isnan(value) else f"{value:.1f} dBFS"
+
+
+def players(y: np.ndarray, cleaned: Cleaned, *, key: str) -> None:
+    """Before, after, and what was removed, to hear; and the steps that were taken."""
+    signals = {"Before": y, "After": cleaned.y, "Removed": cleaned.removed}
+    for cell, (label, signal) in zip(st.columns(3), signals.items(), strict=True):
+        with cell:
+            sounds.player(signal, sr=cleaned.sr, key=f"{key} {label}", label=label)
+    steps = [f"**{md(s.label)}**: {md(s.detail, 300)}" for s in cleaned.steps]
+    st.caption("  \n".join(steps) or "All steps are off: before and after are the same.")
+
+
+def view_rows(before: Side, after: Side, shown: list[str], *, look: Look, save_as: str) -> dict:
+    """The figures asked for, two by two; returns them by title."""
+    made = {}
+    for view in shown:
+        st.subheader(view, anchor=False)
+        st.caption(ABOUT[view])
+        pair = figures.pair(view, before, after, look=look)
+        for cell, title, fig in zip(st.columns(2), figures.VIEWS[view], pair, strict=True):
+            name = title if view == "Difference" else f"{view}, {title.lower()}"
+            made[name] = fig
+            with cell:
+                st.markdown(f"**{title}**")
+                chart(fig, name, look=look, save_as=save_as, drag=view == "Waveform")
+    return made
+
+
+def chart(fig, name: str, *, look: Look, save_as: str, drag: bool = False) -> None:
+    """One figure; with ``drag``, marking a stretch of it zooms all figures to that stretch."""
+    span = f"{look.window.t0:.3f} to {look.window.t1:.3f} s"
+    key = "chart_" + re.sub(r"\W+", "_", name)
+    options = {"alt": f"{name}, {span}.", "config": figures.chart_config(filename(name), save_as)}
+    if drag:
+        key = f"{key}_{look.window.t0:.5f}_{look.window.t1:.5f}"
+        options |= {
+            "on_select": lambda: zoom_to_drag(key),
+            "selection_mode": "box",
+        }
+    st.plotly_chart(fig, key=key, **options)
+
+
+def downloads(
+    picked: Picked, cleaned: Cleaned, made: dict, *, look: Look, chain: CleanParams, sr: int | None
+) -> None:
+    """The cleaned sound, the figures as pages of their own, and the code that makes this view."""
+    sound, pictures, code = st.columns(3)
+    with sound:
+        bits = st.segmented_control(
+            "Cleaned sound", list(BITS), format_func=BITS.get, default=16, required=True, key="bits"
+        )
+        st.download_button(
+            "Download WAV",
+            data=lambda: audio.encode_wav(cleaned.y, sr=cleaned.sr, bits=bits),
+            file_name=filename(f"{picked.name}_cleaned.wav"),
+            mime="audio/wav",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        if bits != 32 and np.abs(cleaned.y).max(initial=0) > 1:
+            st.caption("This sound goes over full scale: 16 and 24 bit clip it, 32 bit keeps it.")
+    with pictures:
+        name = st.selectbox("Figure", list(made), key="figure", disabled=not made)
+        st.download_button(
+            "Download HTML",
+            data=lambda: figures.to_html(made[name], f"{picked.name}: {name}"),
+            file_name=filename(f"{picked.name}_{name}.html"),
+            mime="text/html",
+            icon=":material/download:",
+            disabled=not made,
+            on_click="ignore",
+        )
+        st.caption("An HTML file works offline, with zoom and values under the pointer.")
+    with code:
+        st.segmented_control(
+            "Pictures",
+            list(figures.SAVE_FORMATS),
+            format_func=str.upper,
+            default="png",
+            required=True,
+            key="save_as",
+            persist_state="session",
+        )
+        st.caption("Point at a figure and press its camera: it saves in this format.")
+    text = script.clip_script(picked.name, sr=sr, chain=chain, look=look)
+    with st.expander("Show the code", icon=":material/code:"):
+        st.caption("This script makes the same numbers with librosa, noisereduce and soundfile.")
+        st.code(text, language="python")

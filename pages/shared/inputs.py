@@ -1,0 +1,191 @@
+"""Choosing a recording: from the demo set, an upload, or the microphone.
+
+State: ``clip`` (in the address) names a demo clip, ``mine`` one of the visitor's own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core import datasets, safe_text
+from core.audio import ClipRef, audio_suffixes
+from core.errors import VoiceError
+from pages.shared import cache, session, texts
+from pages.shared.errors import sentence
+
+DEMO, UPLOAD, RECORD = "Demo", "Upload", "Record"
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A recording and how to call it."""
+
+    ref: ClipRef
+    title: str
+    name: str
+    note: str = ""
+    own: bool = False
+
+
+def pick_clip() -> Picked:
+    """The recording the visitor looks at; the page stops with a hint where there is none yet."""
+    source = st.segmented_control(
+        "Recording from",
+        [DEMO, UPLOAD, RECORD],
+        default=DEMO,
+        required=True,
+        key="source",
+        persist_state="session",
+        width="stretch",
+    )
+    _show_notice()
+    if source == DEMO:
+        return _pick_demo()
+    if source == UPLOAD:
+        _upload()
+    else:
+        _record()
+    return _pick_mine()
+
+
+def reset_window() -> None:
+    """Show the whole clip again: a stretch of one recording means nothing in the next."""
+    for key in ("from_s", "length_s", "part_from", "part_length"):
+        st.session_state.pop(key, None)
+
+
+def demo_options() -> dict[str, str]:
+    """Demo clips in the order they are shown: address name -> title as plain text."""
+    table = cache.demo_table()
+    titles = datasets.demo_titles()
+    named = {_short(c): t for c, t in titles.items()}
+    rows = table[~table["clip_id"].isin(list(titles))]
+    rest = {_short(r.clip_id): _voice_title(r) for r in rows.itertuples()}
+    return named | rest
+
+
+def demo_picked(name: str) -> Picked:
+    """The demo clip with this address name."""
+    table = cache.demo_table()
+    row = table[table["clip_id"].str.endswith(f"/{name}")].iloc[0]
+    who = ", ".join(filter(None, [_known(row["gender"]), _known(row["age"])]))
+    note = f"Says “{row['text']}”" + (f" ({who})" if who else "")
+    return Picked(ClipRef.of(row["path"]), demo_options()[name], name, note)
+
+
+def from_address(key: str, options: Iterable[str], default: list[str]) -> None:
+    """Give the widget ``key`` the names in the address, where they exist, before it is drawn.
+
+    ``bind="query-params"`` would put the long titles of the options into the address.
+    """
+    if key not in st.session_state:
+        known = set(options)
+        named = [name for name in st.query_params.get_all(key) if name in known]
+        st.session_state[key] = named or default
+
+
+def to_address(key: str, names: list[str]) -> None:
+    """Write demo clips into the address; a visitor's own clips mean nothing to others."""
+    st.query_params[key] = [name for name in names if "/" not in name]
+
+
+def _pick_demo() -> Picked:
+    options = demo_options()
+    if "clip" not in st.session_state:
+        from_address("clip", options, list(options)[:1])
+        st.session_state["clip"] = st.session_state["clip"][0]
+    name = st.selectbox(
+        "Clip",
+        list(options),
+        format_func=lambda n: safe_text.clean(options.get(n, n), 90),
+        key="clip",
+        on_change=_clip_chosen,
+        help="Type to search. " + texts.SYNTHETIC,
+    )
+    st.caption(texts.SYNTHETIC)
+    return demo_picked(name)
+
+
+def _clip_chosen() -> None:
+    to_address("clip", [st.session_state["clip"]])
+    reset_window()
+
+
+def _short(clip_id: str) -> str:
+    return clip_id.rsplit("/", 1)[-1]
+
+
+def _known(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _voice_title(row) -> str:
+    who = " ".join(filter(None, [_known(row.gender), _known(row.age)])) or "voice"
+    return f"{_short(row.clip_id)} · {who} · {row.text}"
+
+
+def _upload() -> None:
+    turn = st.session_state.setdefault("upload_turn", 0)
+    st.file_uploader(
+        "Sound files",
+        type=list(audio_suffixes()),
+        accept_multiple_files=True,
+        key=f"upload_{turn}",
+        on_change=_keep_uploads,
+        args=(f"upload_{turn}",),
+        help="WAV, FLAC, OGG, Opus, MP3, AIFF, M4A, WebM, AMR, 3GP, WMA and more.",
+    )
+    st.caption(texts.UPLOADS_STAY)
+
+
+def _record() -> None:
+    turn = st.session_state.setdefault("upload_turn", 0)
+    st.audio_input(
+        "Microphone",
+        sample_rate=48000,
+        key=f"record_{turn}",
+        on_change=_keep_uploads,
+        args=(f"record_{turn}",),
+    )
+    st.caption(texts.BROWSER_RECORDING)
+
+
+def _keep_uploads(key: str) -> None:
+    """Move what arrived to the visitor's folder; a new widget key lets go of the widget's copy."""
+    arrived = st.session_state.get(key) or []
+    errors = []
+    for uploaded in arrived if isinstance(arrived, list) else [arrived]:
+        name, data = session.take(uploaded)
+        if key.startswith("record"):
+            name = f"Recording {len(session.mine().clips) + 1}.wav"
+        try:
+            st.session_state["mine"] = session.mine().add(name, data)
+            reset_window()
+        except VoiceError as err:
+            errors.append(sentence(err))
+    st.session_state["upload_errors"] = errors
+    st.session_state["upload_turn"] += 1
+
+
+def _show_notice() -> None:
+    for text in st.session_state.pop("upload_errors", []):
+        st.error(text, icon=":material/error:")
+
+
+def _pick_mine() -> Picked:
+    clips = session.mine().clips
+    if not clips:
+        st.info("Nothing here yet. Add a recording above, or choose a demo voice.")
+        st.stop()
+    chosen = st.selectbox(
+        "Your recordings",
+        list(clips),
+        format_func=lambda c: safe_text.clean(clips[c][0], 80) if c in clips else "",
+        key="mine",
+        persist_state="session",
+        on_change=reset_window,
+    )
+    name, ref = clips[chosen]
+    stem = safe_text.filename(name).rsplit(".", 1)[0]
+    return Picked(ref, name, stem, own=True)

@@ -1,0 +1,91 @@
+"""What belongs to one visitor: a folder for uploads and for the sounds made from them.
+
+The folder's name is unguessable, so it also keys caches; it goes when the session goes. Uploaded
+bytes are moved there at once and released from the server's memory.
+"""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+import os
+from pathlib import Path
+import secrets
+import shutil
+import tempfile
+
+import streamlit as st
+from streamlit.runtime import get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from core import audio, safe_text
+from core.audio import ClipRef, Limits
+from core.errors import VoiceError
+
+MAX_UPLOADS = 40  # the oldest upload makes room
+MAX_SOUNDS = 48  # sounds kept for playing; older ones are made again when asked for
+
+
+@dataclass
+class Mine:
+    """One session's folder and the recordings in it, newest first: id -> (name, ref)."""
+
+    token: str
+    folder: Path
+    clips: dict[str, tuple[str, ClipRef]] = field(default_factory=dict)
+
+    def add(self, name: str, data: bytes) -> str:
+        """Keep an upload and return its id; VoiceError (and nothing kept) where it is no audio."""
+        clip_id = blake2b(data, digest_size=8).hexdigest()
+        path = self.folder / "uploads" / clip_id / safe_text.filename(name)
+        if clip_id in self.clips:  # the same bytes again, perhaps under another name
+            self.clips[clip_id] = (name, self.clips[clip_id][1])
+            return clip_id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        try:
+            ref = ClipRef.of(path)
+            audio.info(ref, limits=Limits.from_env())
+        except VoiceError:
+            shutil.rmtree(path.parent)
+            raise
+        self.clips = {clip_id: (name, ref), **self.clips}
+        for old in list(self.clips)[MAX_UPLOADS:]:
+            shutil.rmtree(Path(self.clips.pop(old)[1].path).parent)
+        return clip_id
+
+    def sound(self, key: str) -> Path:
+        """Where the sound named ``key`` lies, making room for it."""
+        folder = self.folder / "sounds"
+        folder.mkdir(exist_ok=True)
+        name = blake2b(f"{self.token} {key}".encode(), digest_size=16).hexdigest()
+        kept = sorted(folder.glob("*.wav"), key=lambda p: p.stat().st_mtime_ns)
+        for old in kept[: max(0, len(kept) - MAX_SOUNDS)]:
+            old.unlink(missing_ok=True)
+        return folder / f"{name}.wav"
+
+
+@st.cache_resource(
+    scope="session",
+    max_entries=1,
+    show_spinner=False,
+    on_release=lambda mine: shutil.rmtree(mine.folder, ignore_errors=True),
+)
+def mine() -> Mine:
+    """The folder of this visitor; removed when the session ends."""
+    root = os.environ.get("PHONOSCOPE_MEDIA")
+    if root is None:  # run without app.py, as page tests do
+        root = os.environ["PHONOSCOPE_MEDIA"] = tempfile.mkdtemp(
+            prefix=f"phonoscope-{os.getpid()}-"
+        )
+    token = secrets.token_urlsafe(24)
+    folder = Path(root, token)
+    folder.mkdir(mode=0o700)
+    return Mine(token, folder)
+
+
+def take(uploaded) -> tuple[str, bytes]:
+    """Name and bytes of an uploaded file, released from the server's memory."""
+    data = uploaded.getvalue()
+    context = get_script_run_ctx()
+    if context is not None and hasattr(uploaded, "file_id"):
+        get_instance().uploaded_file_mgr.remove_file(context.session_id, uploaded.file_id)
+    return uploaded.name, data

@@ -1,0 +1,221 @@
+"""Whole journeys in real Chromium, against the real server."""
+
+import http.client
+import io
+from pathlib import Path
+import wave
+
+import av
+from browser import CHROMIUM, FLAGS, choose, go, picture, serve, settle, watch
+import numpy as np
+from playwright.sync_api import expect, sync_playwright
+import pytest
+
+from conftest import voice
+from core import audio
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serve(tmp_path_factory.mktemp("server") / "log.txt") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, server):
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 1400}, permissions=["microphone"]
+    )
+    page = context.new_page()
+    wrong = watch(page, server)
+    yield page
+    context.close()
+    assert not wrong, wrong
+
+
+def encoded(y: np.ndarray, sr: int, container: str, codec: str) -> bytes:
+    out = io.BytesIO()
+    with av.open(out, "w", format=container) as file:
+        stream = file.add_stream(codec, rate=sr, layout="mono")
+        frame = av.AudioFrame.from_ndarray(y[None].astype(np.float32), "fltp", "mono")
+        frame.sample_rate = sr
+        resampler = av.AudioResampler(stream.format, "mono", sr, stream.frame_size or None)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
+    return out.getvalue()
+
+
+def upload(page, name: str, data: bytes) -> None:
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(
+        files=[{"name": name, "mimeType": "application/octet-stream", "buffer": data}]
+    )
+    page.wait_for_timeout(300)
+    settle(page)
+
+
+def test_from_home_to_a_cleaned_demo_clip_and_back_by_its_link(page, server):
+    go(page, server)
+    expect(page.get_by_role("heading", name="Phonoscope")).to_be_visible()
+    page.get_by_role("link", name="Open the clip page").click()
+    expect(page.get_by_role("heading", name="Waveform")).to_be_visible(timeout=60_000)
+    settle(page)
+    choose(page, "clip", "Mains hum, 50 Hz")
+    before, after = (picture(page, f"chart_STFT_{s}") for s in ("before", "after"))
+    assert before != after
+    page.locator(".st-key-hum_notch label").first.click()
+    settle(page)
+    expect(page.get_by_text("Hum notch", exact=False).first).to_be_visible()
+    assert picture(page, "chart_STFT_before") == before
+    changed = picture(page, "chart_STFT_after")
+    assert changed != after
+    address = page.url
+    assert "hum_notch=true" in address
+    assert "clip=" in address
+    page.goto("about:blank")
+    go(page, address)
+    assert picture(page, "chart_STFT_after") == changed
+
+
+def test_the_three_sounds_play_and_can_be_sought(page, server):
+    go(page, f"{server}/clip")
+    players = page.locator("[data-testid=stAudio]")
+    expect(players).to_have_count(3, timeout=60_000)
+    urls = [players.nth(i).get_attribute("src") for i in range(3)]
+    assert len(set(urls)) == 3
+    for url in urls:
+        assert url.startswith(f"{server}/audio/")
+    part = page.request.get(urls[0], headers={"Range": "bytes=100-199"})
+    assert part.status == 206
+    assert len(part.body()) == 100
+    position = players.first.evaluate(
+        "async a => { await a.play(); a.currentTime = 0.5;"
+        " await new Promise(r => a.addEventListener('timeupdate', r, {once: true}));"
+        " a.pause(); return a.currentTime; }"
+    )
+    assert position >= 0.4
+
+
+def test_the_audio_before_is_the_clips_own(page, server):
+    """The sound on the page is the recording at its own level: not normalised, not another."""
+    go(page, f"{server}/clip?clip=demo_low_level&denoise=false&trim=false")
+    url = page.locator("[data-testid=stAudio]").first.get_attribute("src")
+    with wave.open(io.BytesIO(page.request.get(url).body())) as sound:
+        y = np.frombuffer(sound.readframes(sound.getnframes()), "<i2") / 32768
+    from core import datasets
+
+    table = datasets.demo().catalogue()
+    path = table[table["clip_id"].str.endswith("/demo_low_level")]["path"].iloc[0]
+    expected, _ = audio.load(audio.ClipRef.of(path))
+    assert y.size == expected.size
+    assert np.abs(y - expected).max() < 1e-4
+
+
+def test_uploads_of_mp3_and_m4a_open_and_a_broken_one_leaves_the_page_usable(page, server):
+    y = voice(130, 2.0, 44_100)
+    go(page, f"{server}/clip")
+    page.get_by_role("radio", name="Upload").click()
+    settle(page)
+    upload(page, "one.mp3", encoded(y, 44_100, "mp3", "libmp3lame"))
+    expect(page.get_by_role("heading", name="one.mp3")).to_be_visible(timeout=30_000)
+    upload(page, "two.m4a", encoded(y, 44_100, "mp4", "aac"))
+    expect(page.get_by_role("heading", name="two.m4a")).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-testid=stAudio]")).to_have_count(3)
+    upload(page, "broken.wav", b"RIFF\x00\x00\x00\x00WAVEnonsense" * 20)
+    alerts = page.locator("[data-testid=stAlert]")
+    expect(alerts).to_have_count(1, timeout=30_000)
+    expect(alerts.first).to_contain_text("broken.wav")
+    expect(page.get_by_role("heading", name="two.m4a")).to_be_visible()
+    choose(page, "mine", "one.mp3")
+    expect(page.get_by_role("heading", name="one.mp3")).to_be_visible(timeout=30_000)
+
+
+def test_a_recording_from_the_microphone_opens(page, server):
+    go(page, f"{server}/clip")
+    page.get_by_role("radio", name="Record").click()
+    settle(page)
+    expect(page.get_by_text("Your browser processes what it records")).to_be_visible()
+    page.get_by_role("button", name="Record").click()
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="Stop recording").click()
+    expect(page.get_by_role("heading", name="Recording 1.wav")).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-testid=stAudio]")).to_have_count(3, timeout=30_000)
+
+
+def test_a_drag_on_the_waveform_zooms_down_to_samples(page, server):
+    go(page, f"{server}/clip?views=Waveform")
+    for _ in range(3):
+        plot = page.locator("[class*=st-key-chart_Waveform_before] .nsewdrag").first
+        plot.wait_for()
+        box = plot.bounding_box()
+        y = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + box["width"] * 0.45, y)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.50, y + 5, steps=4)
+        page.mouse.move(box["x"] + box["width"] * 0.55, y + 10, steps=4)
+        page.mouse.up()
+        page.wait_for_timeout(300)
+        settle(page)
+    assert "length_s=" in page.url
+    points = page.locator("[class*=st-key-chart_Waveform_before] .scatterlayer .point")
+    assert 5 < points.count() < 400
+    page.get_by_role("button", name="Whole clip").click()
+    settle(page)
+    assert "length_s=" not in page.url
+
+
+def test_downloads_give_a_wav_and_a_page_that_works_offline(page, server):
+    go(page, f"{server}/clip?views=STFT")
+    with page.expect_download() as wav:
+        page.get_by_role("button", name="Download WAV").click()
+    with wave.open(str(wav.value.path())) as sound:
+        assert sound.getnframes() > 1000
+    with page.expect_download() as html:
+        page.get_by_role("button", name="Download HTML").click()
+    text = Path(html.value.path()).read_text(encoding="utf-8")
+    assert "https://cdn" not in text.split("<body>", 1)[0]
+    page.get_by_text("Show the code").click()
+    expect(page.get_by_text("import librosa").first).to_be_visible()
+
+
+def test_the_grid_shows_four_clips(page, server):
+    go(page, server)
+    page.get_by_role("link", name="Compare four clips").click()
+    expect(page.locator("[data-testid=stAudio]")).to_have_count(4, timeout=60_000)
+    settle(page)
+    page.get_by_role("radio", name="STFTs").click()
+    settle(page)
+    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+
+
+def test_headers_and_other_folders_are_closed(page, server):
+    answer = page.request.get(server)
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    host = server.removeprefix("http://")
+    token = "a" * 32
+    for path in (
+        "/audio/..%2f..%2fapp.py",
+        "/audio/x/y.wav",
+        f"/audio/{token}/{token}.wav",
+        f"/audio/%2e%2e/{token}.wav",
+        f"/audio/{token}/..%2f..%2f..%2f{token}.wav",
+    ):
+        connection = http.client.HTTPConnection(host)  # sends the path as it is
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert answer.status in (400, 404), path
+        connection.close()

@@ -1,0 +1,205 @@
+"""Every page, opened the way a visitor does, without a browser (Streamlit's AppTest)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit
+from streamlit.testing.v1 import AppTest
+
+from conftest import tone, voice
+from core import audio
+
+MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
+CLIP = "recording/clip.py"
+
+
+def open_page(page: str | None = None, **query: str) -> AppTest:
+    at = AppTest.from_file(MAIN, default_timeout=60)
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    if page:
+        at.switch_page(page).run()
+    assert not at.exception, at.exception
+    return at
+
+
+def charts(at: AppTest) -> dict[str, dict]:
+    """Figures by widget or element key, as JSON."""
+    return {c.proto.alt: json.loads(c.proto.spec) for c in at.get("plotly_chart")}
+
+
+def sounds(at: AppTest) -> list[str]:
+    return [a.proto.url for a in at.get("audio")]
+
+
+def wav(y: np.ndarray, sr: int = 16_000) -> bytes:
+    return audio.encode_wav(y, sr=sr, bits=16)
+
+
+@pytest.fixture(autouse=True)
+def own_media(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
+    streamlit.cache_resource.clear()  # all tests share one session id
+    return tmp_path
+
+
+def test_home_says_what_is_loaded_and_opens_three_doors():
+    at = open_page()
+    assert at.title[0].value == "Phonoscope"
+    text = " ".join(m.value for m in at.markdown)
+    assert "synthetic" in text
+    assert len(at.get("page_link")) == 3 + 15
+
+
+def test_the_clip_page_shows_five_views_before_and_after_and_three_sounds():
+    at = open_page(CLIP)
+    assert len(charts(at)) == 10
+    assert len(set(sounds(at))) == 3
+    assert {m.label for m in at.metric} >= {"Duration before", "Peak after", "Level after"}
+
+
+def test_before_and_after_share_time_axis_and_colour_range():
+    figures = charts(open_page(CLIP))
+    for view in ("Waveform", "STFT", "Mel", "MFCC"):
+        before, after = (
+            next(f for alt, f in figures.items() if alt.startswith(f"{view}, {side}"))
+            for side in ("before", "after")
+        )
+        assert before["layout"]["xaxis"]["range"] == after["layout"]["xaxis"]["range"]
+        if view == "Waveform":
+            assert before["layout"]["yaxis"]["range"] == after["layout"]["yaxis"]["range"]
+        else:
+            scale = [f["data"][-1]["marker"] for f in (before, after)]
+            assert (scale[0]["cmin"], scale[0]["cmax"]) == (scale[1]["cmin"], scale[1]["cmax"])
+
+
+def test_every_axis_has_a_title():
+    at = open_page(CLIP)
+    at.button_group(key="views").set_value(["Waveform", "Spectrum", "STFT", "MFCC", "Difference"])
+    at.run()
+    for alt, figure in charts(at).items():
+        for axis in ("xaxis", "yaxis"):
+            assert figure["layout"][axis]["title"]["text"], alt
+
+
+def test_a_denoise_parameter_changes_the_side_after_only():
+    at = open_page(CLIP)
+    first = charts(at)
+    at.slider(key="strength_db").set_value(30).run()
+    second = charts(at)
+    for alt, figure in first.items():
+        same = figure == second[alt]
+        assert same == ("before" in alt), alt
+
+
+def test_turning_every_step_off_makes_both_sides_equal():
+    at = open_page(CLIP, denoise="false", trim="false")
+    figures = charts(at)
+    before = next(f for a, f in figures.items() if a.startswith("STFT, before"))
+    after = next(f for a, f in figures.items() if a.startswith("STFT, after"))
+    assert before["layout"]["images"] == after["layout"]["images"]
+    assert any("All steps are off" in c.value for c in at.caption)
+
+
+def test_the_article_button_sets_the_articles_parameters():
+    at = open_page(CLIP)
+    next(b for b in at.button if "article's settings" in b.label).click().run()
+    assert at.selectbox(key="method").value == "noisereduce"
+    assert at.selectbox(key="sr").value == 16000
+    assert "noisereduce" in at.code[0].value
+
+
+def test_the_address_carries_clip_and_parameters():
+    at = open_page(CLIP, clip="demo_hum_50_hz", hum_notch="true", strength_db="20")
+    assert at.selectbox(key="clip").value == "demo_hum_50_hz"
+    assert at.toggle(key="hum_notch").value is True
+    assert at.slider(key="strength_db").value == 20
+
+
+def test_nonsense_in_the_address_falls_back_to_the_defaults():
+    at = open_page(CLIP, clip="../../etc/passwd", sr="7 Hz", strength_db="1e9", axis="<script>")
+    assert at.selectbox(key="clip").value == "demo_clean"
+    assert not at.error
+
+
+def test_the_articles_zoom_shows_single_samples():
+    at = open_page(CLIP, sr="16000 Hz", denoise="false", trim="false")
+    next(b for b in at.button if "62.5 ms" in b.label).click().run()
+    figure = next(f for a, f in charts(at).items() if a.startswith("Waveform, before"))
+    assert figure["layout"]["xaxis"]["range"] == [1.09375, 1.15625]
+    assert "x" in figure["data"][0]  # one point a sample, with times of its own
+
+
+def test_an_upload_is_shown_and_the_servers_copy_is_in_the_visitors_folder(own_media):
+    at = open_page(CLIP)
+    at.button_group(key="source").set_value("Upload").run()
+    assert any("Nothing here yet" in i.value for i in at.info)
+    at.file_uploader[0].upload("../my voice.wav", wav(voice())).run()
+    assert not at.exception
+    assert at.title[0].value.replace("\\", "") == "../my voice.wav"
+    assert len(charts(at)) == 10
+    assert [p.name for p in own_media.rglob("uploads/*/*")] == ["my voice.wav"]
+
+
+def test_a_broken_upload_gives_one_sentence_and_keeps_what_was_there(own_media):
+    at = open_page(CLIP)
+    at.button_group(key="source").set_value("Upload").run()
+    at.file_uploader[0].upload("good.wav", wav(tone(200))).run()
+    at.file_uploader[0].upload("bad.wav", b"this is no sound at all" * 50).run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert "bad" in at.error[0].value
+    assert at.title[0].value.replace("\\", "") == "good.wav"
+    assert len(charts(at)) == 10
+    at.run()
+    assert not at.error
+
+
+@pytest.mark.parametrize(
+    "y", [np.zeros(16_000), tone(300, 0.001), np.full(16_000, 0.5)], ids=["silence", "1 ms", "dc"]
+)
+def test_odd_signals_open(y):
+    at = open_page(CLIP)
+    at.button_group(key="source").set_value("Upload").run()
+    at.file_uploader[0].upload("odd.wav", wav(y.astype(np.float32))).run()
+    at.button_group(key="views").set_value(["Waveform", "Spectrum", "STFT", "MFCC", "Difference"])
+    at.run()
+    assert not at.exception
+    assert not at.error
+    assert len(charts(at)) == 10
+
+
+def test_a_hostile_file_name_is_shown_letter_by_letter():
+    at = open_page(CLIP)
+    at.button_group(key="source").set_value("Upload").run()
+    at.file_uploader[0].upload("![x](http://h/x.png).wav", wav(tone(200))).run()
+    assert not at.exception
+    assert at.title[0].value.startswith("\\!\\[x\\]\\(")
+
+
+def test_a_long_recording_asks_for_the_part_to_open(monkeypatch):
+    monkeypatch.setenv("PHONOSCOPE_MAX_MINUTES", "0.05")
+    at = open_page(CLIP)
+    at.button_group(key="source").set_value("Upload").run()
+    at.file_uploader[0].upload("long.wav", wav(voice(duration_s=6))).run()
+    assert any("Choose the part" in i.value for i in at.info)
+    assert not charts(at)
+    at.number_input(key="part_start_min").set_value(0.05)
+    at.number_input(key="part_min").set_value(0.02)
+    next(b for b in at.button if "Open this part" in b.label).click().run()
+    assert not at.exception
+    assert len(charts(at)) == 10
+
+
+def test_the_grid_compares_the_articles_four():
+    at = open_page(CLIP, mode="Compare clips")
+    assert len(charts(at)) == 4
+    assert len(set(sounds(at))) == 4
+    at.button_group(key="compare_show").set_value("STFTs").run()
+    assert len(charts(at)) == 4
+    assert all(alt.startswith("STFT of") for alt in charts(at))
+    at.multiselect(key="compare").set_value([]).run()
+    assert any("Choose at least one" in i.value for i in at.info)
