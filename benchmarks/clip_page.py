@@ -1,10 +1,10 @@
 """The clip page's payload and speed, against a naive Plotly page and against the bare DSP.
 
-    python benchmarks/clip_page.py
+    python -m benchmarks.clip_page
 
-Prints, from one run: bytes over the websocket for a 10 s and a 10-minute clip of 48 kHz, beside those
-of a page that sends samples and float spectrograms; and the server's time for a changed denoise
-parameter beside the CPU the signal processing alone needs, the two measured in turn.
+Prints, from one run: bytes over the websocket for a 10 s and a 10-minute clip of 48 kHz, beside
+those of a page that sends samples and float spectrograms; and the server's time for a changed
+denoise parameter beside the time the signal processing alone needs, measured in turn.
 """
 
 import asyncio

@@ -35,7 +35,13 @@ with learn.container(border=True, height="stretch"):
         "recording/clip.py",
         label="A voice, 62.5 ms at a time",
         icon=":material/school:",
-        query_params={"clip": "demo_clean", "from_s": "1.09375", "length_s": "0.0625"},
+        query_params={
+            "clip": "demo_clean",
+            "sr": "16000 Hz",
+            "from_s": "1.25",
+            "length_s": "0.0625",
+            "views": "Waveform",
+        },
     )
 st.subheader("Start with one of these", anchor=False)
 cells = st.columns(3)

@@ -112,8 +112,11 @@ def choose(page: Page, key: str, option: str) -> None:
     settle(page)
 
 
-def picture(page: Page, key: str) -> str:
-    """The data URI of the spectrogram in the chart with this key."""
-    image = page.locator(f".st-key-{key} .imagelayer image, .st-key-{key} .layer-below image").first
-    image.wait_for(state="attached", timeout=30_000)
-    return image.get_attribute("href") or image.get_attribute("xlink:href") or ""
+def picture(page: Page, key: str, other_than: str = "") -> str:
+    """The data URI of the spectrogram in the chart with this key, once it has changed."""
+    read = """([key, old]) => {
+        const image = document.querySelector(`.st-key-${key} image`);
+        const href = image && (image.getAttribute("href") || image.getAttribute("xlink:href"));
+        return href && href !== old ? href : null;
+    }"""
+    return page.wait_for_function(read, arg=[key, other_than], timeout=30_000).json_value()

@@ -75,6 +75,7 @@ def test_envelope_is_empty_where_the_signal_is_not():
 )
 def test_before_pooling_the_numbers_are_librosas(sr, params):
     y = voice(sr=sr)
+    y[sr // 2 :] = 0
     shown = frame_by_frame(y, sr, params)
     D = librosa.stft(y, n_fft=params.n_fft, hop_length=params.hop_length, window=params.window)
     S = np.abs(D) ** 2
@@ -225,9 +226,16 @@ def test_zooming_in_keeps_the_peaks_of_the_whole_clip():
 
 def test_clips_too_long_to_be_kept_give_the_same_coefficients(monkeypatch):
     y = voice(duration_s=3)
+    transforms = []
+    blocks = views.power_blocks
+    monkeypatch.setattr(
+        views, "power_blocks", lambda *a, **k: (transforms.append(1), (yield from blocks(*a, **k)))
+    )
     kept = views.spectral_views(y, sr=SR, params=PARAMS, t0=0.5, t1=2.5, width=20)
+    assert len(transforms) == 1
     monkeypatch.setattr(views, "_KEPT_VALUES", 40 * PARAMS.n_mels)
     again = views.spectral_views(y, sr=SR, params=PARAMS, t0=0.5, t1=2.5, width=20)
+    assert len(transforms) == 3
     np.testing.assert_allclose(again.mfcc.z, kept.mfcc.z, atol=1e-4)
 
 

@@ -1,7 +1,7 @@
 """Results in, ``plotly.graph_objects.Figure`` out; nothing is computed here but pixels.
 
 Every axis has a title with its unit. Backgrounds are left to the page's theme. Pictures of
-spectrograms travel as one small palette image with an invisible, coarse grid of real values for the
+spectrograms travel as one small image with an invisible, coarse grid of real values for the
 pointer: a tenth of a Plotly heat map's bytes, and a third of its painting time.
 """
 

@@ -7,104 +7,92 @@ import numpy as np
 from PIL import Image as Pil
 import plotly.graph_objects as go
 
-from core.figures.base import HEIGHT, TIME_TITLE, blank
+from core.figures.base import figure, labelled, time_axis
 from core.figures.palette import DIVERGING, MAGMA, colorscale, table
 from core.views import Image
 
-LEVELS = 96  # colours of a picture: steps of 0.8 dB over 80 dB, finer than the eye sees
+LEVELS = 256  # colours of a picture
 LOG_TICKS = (50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4)
+MEL_TICKS = (300, 1000, 2000, 4000, 8000, 16000)
 GRID = (48, 128)  # rows and columns of the values under the pointer
 
 
-def spectrogram(
-    image: Image, *, axis: str, t0: float, t1: float, top_db: float, height: int = HEIGHT
-) -> go.Figure:
+def spectrogram(image: Image, *, axis: str, t0: float, t1: float, top_db: float) -> go.Figure:
     """Level in dB over time in s and frequency in Hz; ``image.z`` is in dB from -top_db to 0."""
-    fig = _picture(image, axis=axis, low=-top_db, high=0.0, stops=MAGMA, unit="dB", height=height)
-    fig.update_xaxes(title_text=TIME_TITLE, range=[t0, t1])
-    return fig
+    span = {"t0": t0, "t1": t1}
+    return _picture(image, axis=axis, low=-top_db, high=0.0, stops=MAGMA, unit="dB", **span)
 
 
-def mfcc(
-    image: Image, *, t0: float, t1: float, low: float, high: float, height: int = HEIGHT
-) -> go.Figure:
+def mfcc(image: Image, *, t0: float, t1: float, low: float, high: float) -> go.Figure:
     """MFCC over time in s; rows are coefficients, colours from ``low`` to ``high``."""
-    fig = _picture(image, axis="index", low=low, high=high, stops=MAGMA, unit="", height=height)
-    fig.update_xaxes(title_text=TIME_TITLE, range=[t0, t1])
-    return fig
+    return _picture(image, axis="index", low=low, high=high, stops=MAGMA, unit="", t0=t0, t1=t1)
 
 
-def difference(
-    image: Image, *, axis: str, t0: float, t1: float, limit: float, height: int = HEIGHT
-) -> go.Figure:
-    """After − before, centred at 0: blue where cleaning took level away, red where it added."""
-    unit = "" if axis == "index" else "dB"
-    fig = _picture(
-        image, axis=axis, low=-limit, high=limit, stops=DIVERGING, unit=unit, height=height
-    )
-    fig.update_xaxes(title_text=TIME_TITLE, range=[t0, t1])
-    return fig
+def difference(image: Image, *, axis: str, t0: float, t1: float, limit: float) -> go.Figure:
+    """After − before in dB, centred at 0: blue where level was taken away, red where added."""
+    span = {"t0": t0, "t1": t1}
+    return _picture(image, axis=axis, low=-limit, high=limit, stops=DIVERGING, unit="dB", **span)
 
 
 def _picture(
-    image: Image, *, axis: str, low: float, high: float, stops, unit: str, height: int
+    image: Image, *, axis: str, t0: float, t1: float, low: float, high: float, stops, unit: str
 ) -> go.Figure:
-    fig = blank(height)
-    edges = _AXES[axis](fig, image.row_centres)
+    y = _AXES[axis](image.row_centres)
+    data, layout = [_scale(low, high, stops, unit)], {}
     there = np.flatnonzero(np.isfinite(image.z).any(axis=0))
     if there.size:
         shown = image.z[:, there[0] : there[-1] + 1]
         column = (image.t1 - image.t0) / image.z.shape[1]
         x0, x1 = image.t0 + there[0] * column, image.t0 + (there[-1] + 1) * column
-        fig.add_layout_image(
-            source=_data_uri(shown, low=low, high=high, stops=stops),
-            xref="x",
-            yref="y",
-            x=x0,
-            y=edges[1],
-            sizex=x1 - x0,
-            sizey=edges[1] - edges[0],
-            sizing="stretch",
-            layer="below",
-        )
-        fig.add_trace(_pointer(shown, image.row_centres, x0, x1, axis=axis, unit=unit))
-    fig.add_trace(_scale(low, high, stops, unit))
-    fig.update_xaxes(showgrid=False)
-    fig.update_yaxes(showgrid=False)
-    return fig
+        bottom, top = y["range"]
+        layout["images"] = [
+            {
+                "source": _data_uri(shown, low=low, high=high, stops=stops),
+                "xref": "x",
+                "yref": "y",
+                "x": x0,
+                "y": top,
+                "sizex": x1 - x0,
+                "sizey": top - bottom,
+                "sizing": "stretch",
+                "layer": "below",
+            }
+        ]
+        data.insert(0, _pointer(shown, image.row_centres, x0, x1, axis=axis, unit=unit))
+    x = time_axis(t0, t1) | {"showgrid": False}
+    return figure(data, x=x, y=y | {"showgrid": False}, **layout)
 
 
 def _data_uri(z: np.ndarray, *, low: float, high: float, stops) -> str:
-    """A palette PNG of ``z``, first row at the bottom; NaN is transparent."""
+    """``z`` as a small WebP, first row at the bottom; NaN is transparent."""
     level = np.nan_to_num((z - low) / (high - low), nan=0.0)
-    index = 1 + np.clip(level * LEVELS, 0, LEVELS - 1).astype(np.uint8)
-    index[~np.isfinite(z)] = 0
-    picture = Pil.fromarray(np.ascontiguousarray(index[::-1])).convert("P")
-    picture.putpalette(np.vstack([[[0, 0, 0]], table(stops, LEVELS)]).astype(np.uint8).tobytes())
+    colours = np.full((LEVELS, 4), 255, np.uint8)
+    colours[:, :3] = table(stops, LEVELS)
+    pixels = colours[np.clip(level * LEVELS, 0, LEVELS - 1).astype(np.uint8)]
+    pixels[~np.isfinite(z)] = 0
     out = BytesIO()
-    picture.save(out, "PNG", transparency=0, compress_level=6)
-    return "data:image/png;base64," + b64encode(out.getvalue()).decode()
+    Pil.fromarray(np.ascontiguousarray(pixels[::-1])).save(out, "WEBP", quality=80, method=1)
+    return "data:image/webp;base64," + b64encode(out.getvalue()).decode()
 
 
 def _pointer(
     z: np.ndarray, rows: np.ndarray, x0: float, x1: float, *, axis: str, unit: str
-) -> go.Heatmap:
+) -> dict:
     """Invisible coarse grid whose values the pointer reads: the largest of each block."""
     grid, centres = _blocks(z, rows)
     width = (x1 - x0) / grid.shape[1]
     bounded = np.clip(np.rint(np.nan_to_num(grid, nan=-32768)), -32768, 32767)
-    small = bounded.astype(np.int8 if np.abs(bounded).max() < 128 else np.int16)
     where = {"index": "MFCC %{y}", "mel": "%{y}"}.get(axis, "%{y:.0f} Hz")
-    y = [f"{c:.0f} Hz" for c in centres] if axis == "mel" else np.round(centres, 2)
-    return go.Heatmap(
-        z=small,
-        x0=x0 + width / 2,
-        dx=width,
-        y=y,
-        opacity=0,
-        showscale=False,
-        hovertemplate=f"%{{x:.3f}} s, {where}: %{{z}} {unit}<extra></extra>",
-    )
+    return {
+        "type": "heatmap",
+        "z": bounded.astype(np.int8 if np.abs(bounded).max() < 128 else np.int16),
+        "x0": x0 + width / 2,
+        "dx": width,
+        "y": [f"{c:.0f} Hz" for c in centres] if axis == "mel" else np.round(centres, 2),
+        "opacity": 0,
+        "showscale": False,
+        "hovertemplate": f"%{{x:.3f}} s, {where}: %{{z}} {unit}<extra></extra>",
+    }
 
 
 def _blocks(z: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +106,7 @@ def _blocks(z: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(np.isfinite(grid), grid, np.nan), centres
 
 
-def _scale(low: float, high: float, stops, unit: str) -> go.Scatter:
+def _scale(low: float, high: float, stops, unit: str) -> dict:
     """A colour bar without a heat map: one point that is never seen."""
     bar = {"thickness": 9, "outlinewidth": 0, "title": {"text": unit or None}, "xpad": 6, "x": 1.0}
     marker = {
@@ -129,45 +117,36 @@ def _scale(low: float, high: float, stops, unit: str) -> go.Scatter:
         "showscale": True,
         "colorbar": bar,
     }
-    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, hoverinfo="skip")
+    point = {"x": [None], "y": [None], "mode": "markers", "hoverinfo": "skip"}
+    return {"type": "scatter", **point, "marker": marker}
 
 
-def _log_axis(fig: go.Figure, rows: np.ndarray) -> tuple[float, float]:
+def _log_axis(rows: np.ndarray) -> dict:
     step = np.log10(rows[1] / rows[0]) / 2
-    low, high = np.log10(rows[0]) - step, np.log10(rows[-1]) + step
-    ticks = [
-        f for f in (50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4) if low <= np.log10(f) <= high
-    ]
-    fig.update_yaxes(type="log", title_text="Frequency (Hz)", range=[low, high])
-    fig.update_yaxes(tickvals=ticks, ticktext=[f"{t:,.0f}" for t in ticks])
-    return low, high
+    low, high = float(np.log10(rows[0]) - step), float(np.log10(rows[-1]) + step)
+    ticks = [f for f in LOG_TICKS if low <= np.log10(f) <= high]
+    title = {"text": "Frequency (Hz)"}
+    return {"type": "log", "title": title, "range": [low, high]} | labelled(ticks)
 
 
-def _linear_axis(fig: go.Figure, rows: np.ndarray) -> tuple[float, float]:
+def _linear_axis(rows: np.ndarray) -> dict:
     step = (rows[1] - rows[0]) / 2
-    low, high = float(rows[0] - step), float(rows[-1] + step)
-    fig.update_yaxes(title_text="Frequency (Hz)", range=[low, high], tickformat=",.0f")
-    return low, high
+    ends = [float(rows[0] - step), float(rows[-1] + step)]
+    return {"title": {"text": "Frequency (Hz)"}, "range": ends, "tickformat": ",.0f"}
 
 
-def _mel_axis(fig: go.Figure, rows: np.ndarray) -> tuple[float, float]:
+def _mel_axis(rows: np.ndarray) -> dict:
     """Rows of equal height, labelled in Hz: a category axis, so that the pointer reads Hz too."""
     n = min(GRID[0], rows.size)
-    wanted = [f for f in (300, 1000, 2000, 4000, 8000, 16000) if rows[0] <= f <= rows[-1]]
-    at = np.interp(wanted, rows, np.arange(rows.size))
-    fig.update_yaxes(
-        type="category",
-        title_text="Mel bands (Hz)",
-        range=[-0.5, n - 0.5],
-        tickvals=list((at + 0.5) * n / rows.size - 0.5),
-        ticktext=[f"{f:,}" for f in wanted],
-    )
-    return -0.5, n - 0.5
+    ticks = [f for f in MEL_TICKS if rows[0] <= f <= rows[-1]]
+    at = (np.interp(ticks, rows, np.arange(rows.size)) + 0.5) * n / rows.size - 0.5
+    axis = {"type": "category", "title": {"text": "Mel bands (Hz)"}, "range": [-0.5, n - 0.5]}
+    return axis | labelled(ticks) | {"tickvals": at.tolist()}
 
 
-def _index_axis(fig: go.Figure, rows: np.ndarray) -> tuple[float, float]:
-    fig.update_yaxes(title_text="Coefficient", range=[-0.5, rows.size - 0.5], tickformat="d")
-    return -0.5, rows.size - 0.5
+def _index_axis(rows: np.ndarray) -> dict:
+    ends = [-0.5, rows.size - 0.5]
+    return {"title": {"text": "Coefficient"}, "range": ends, "tickformat": "d"}
 
 
 _AXES = {"log": _log_axis, "linear": _linear_axis, "mel": _mel_axis, "index": _index_axis}

@@ -90,7 +90,7 @@ def _denoise() -> Denoise:
         format_func=METHODS.get,
         key="method",
         help=(
-            "Log-spectral amplitude is gentle: it keeps the voice's level and leaves some noise. "
+            "Log-spectral amplitude is gentle: it keeps the level of speech and leaves some noise. "
             "noisereduce, the article's, removes more noise, and some of the voice with it."
         ),
         **BOUND,
