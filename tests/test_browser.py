@@ -60,7 +60,9 @@ def encoded(y: np.ndarray, sr: int, container: str, codec: str) -> bytes:
 
 
 def upload(page, name: str, data: bytes) -> None:
-    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(
+    chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
+    expect(chooser).to_have_count(1, timeout=30_000)  # the one before it has gone
+    chooser.set_input_files(
         files=[{"name": name, "mimeType": "application/octet-stream", "buffer": data}]
     )
     settle(page)
