@@ -52,6 +52,31 @@ def lsa_gain(P, noise, speech, presence, floor, table, table_db, G):
 
 
 @njit(cache=True, nogil=True, fastmath=_MATH)
+def window_frames(y, first, hop, window, X):
+    """Fill ``X`` [shape=(t, n_fft)] with windowed frames; the first starts at sample ``first``.
+
+    ``y`` [shape=(n,)], float32, counts as zero outside itself.
+    """
+    n_fft = window.size
+    for t in range(X.shape[0]):
+        at = first + t * hop
+        low, high = min(max(0, -at), n_fft), min(max(0, y.size - at), n_fft)
+        X[t, :low] = 0
+        for i in range(low, high):
+            X[t, i] = y[at + i] * window[i]
+        X[t, max(low, high) :] = 0
+
+
+@njit(cache=True, nogil=True, fastmath=_MATH)
+def overlap_add(X, window, first, hop, scale, out):
+    """Add frames [shape=(t, n_fft)], windowed and scaled, to ``out`` from sample ``first`` on."""
+    for t in range(X.shape[0]):
+        at = first + t * hop
+        for i in range(max(0, -at), min(window.size, out.size - at)):
+            out[at + i] += X[t, i] * window[i] * scale
+
+
+@njit(cache=True, nogil=True, fastmath=_MATH)
 def smooth_both_ways(A, b, tail, S):
     """One-pole smoothing over time, forward then backward, as scipy's filtfilt([b], [1, b - 1]).
 
@@ -79,14 +104,30 @@ def smooth_both_ways(A, b, tail, S):
             S[t, f] = state[f]
 
 
-@njit(cache=True, nogil=True, fastmath=_MATH)
+@njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
 def sigmoid_mask(A, S, threshold, slope):
     """Turn ``S``, the smoothed magnitudes, into the mask of frames that rise above it."""
     for t in range(A.shape[0]):
         for f in range(A.shape[1]):
-            s = float(S[t, f])
-            above = (A[t, f] - s) / s if s > 0 else -1.0
-            S[t, f] = 1 / (1 + np.exp((threshold - above) * slope))
+            # Where nothing sounds, S is 0 and so is A.
+            above = A[t, f] / max(float(S[t, f]), 1e-300) - 1.0
+            S[t, f] = np.float32(1) / (np.float32(1) + _exp((threshold - above) * slope))
+
+
+@njit(error_model="numpy", fastmath=_MATH, inline="always")
+def _exp(x):
+    """Exponential of ``x`` in float32, to 3e-7 of its value, between -80 and 80; without a call."""
+    x = min(max(x, -80.0), 80.0) * 1.4426950408889634
+    whole = np.int32(x + 200.5) - np.int32(200)  # rounds: truncates what is above 0
+    r = np.float32(x - whole)  # of 2 to the r, r within a half, a polynomial
+    y = np.float32(1.5403530e-4)
+    y = y * r + np.float32(1.3333558e-3)
+    y = y * r + np.float32(9.6181291e-3)
+    y = y * r + np.float32(5.5504109e-2)
+    y = y * r + np.float32(2.4022651e-1)
+    y = y * r + np.float32(6.9314718e-1)
+    y = y * r + np.float32(1)
+    return y * np.int32((whole + 127) * 8388608).view(np.float32)
 
 
 @njit(cache=True, nogil=True, fastmath=_MATH)
@@ -94,14 +135,18 @@ def smooth_mask(mask, over_time, over_freq):
     """Convolve ``mask`` [shape=(t, d)] with two odd kernels in place; zero outside."""
     n_times, n_freqs = mask.shape
     nt, nf = over_time.size // 2, over_freq.size // 2
+    weights = np.zeros((over_freq.size + 3) // 4 * 4, np.float32)  # four at a time
+    weights[: over_freq.size] = over_freq
     rows = np.zeros((n_times, n_freqs), np.float32)
-    padded = np.zeros(n_freqs + 2 * nf, np.float32)
+    padded = np.zeros(n_freqs + weights.size, np.float32)
     for t in range(n_times):
         padded[nf : nf + n_freqs] = mask[t]
-        for k in range(over_freq.size):
-            weight = over_freq[k]
+        row = rows[t]
+        for k in range(0, weights.size, 4):
+            w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+            x0, x1, x2, x3 = padded[k:], padded[k + 1 :], padded[k + 2 :], padded[k + 3 :]
             for f in range(n_freqs):
-                rows[t, f] += weight * padded[f + k]
+                row[f] += w0 * x0[f] + w1 * x1[f] + (w2 * x2[f] + w3 * x3[f])
     mask[:] = 0
     for t in range(n_times):
         for k in range(max(0, nt - t), min(over_time.size, n_times + nt - t)):

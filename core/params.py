@@ -165,3 +165,40 @@ class CleanParams(Digest):
 
 
 ARTICLE_CLEAN = CleanParams(denoise=Denoise(method="noisereduce"))
+
+
+@dataclass(frozen=True)
+class F0Params(Digest):
+    """Settings of the f0 track by filtered autocorrelation; the costs are strengths, 0 to 1.
+
+    ``cutoff_hz`` is where the low-pass before the autocorrelation takes 30 dB away.
+    """
+
+    fmin: float = 65.0
+    fmax: float = 500.0
+    hop_s: float = 0.010
+    frame_s: float = 0.050
+    cutoff_hz: float = 2000.0
+    silence_threshold: float = 0.09
+    voicing_threshold: float = 0.45
+    octave_cost: float = 0.04
+    octave_jump_cost: float = 0.7
+    voiced_unvoiced_cost: float = 0.3
+
+    def check(self, sr: int) -> None:
+        """Raise ParameterError where these settings cannot work at ``sr``."""
+        if sr < 8000:
+            raise ParameterError(f"f0 needs sr=8000 Hz or more, got {sr} Hz: resample first.")
+        _within("fmin", self.fmin, 20, 1000, "Hz")
+        _within("fmax", self.fmax, 40, 1500, "Hz")
+        if self.fmin >= self.fmax:
+            raise ParameterError(
+                f"fmin={self.fmin:g} Hz must be below fmax={self.fmax:g} Hz: change one of them."
+            )
+        _within("hop_s", self.hop_s, 0.001, 1, "s")
+        _within("frame_s", self.frame_s, 2 / self.fmin, 1, "s")
+        _within("cutoff_hz", self.cutoff_hz, self.fmax, 2400, "Hz")
+        for name in ("silence_threshold", "voicing_threshold"):
+            _within(name, getattr(self, name), 0.01, 1)
+        for name in ("octave_cost", "octave_jump_cost", "voiced_unvoiced_cost"):
+            _within(name, getattr(self, name), 0, 2)

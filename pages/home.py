@@ -19,9 +19,10 @@ with check.container(border=True, height="stretch"):
 with explore.container(border=True, height="stretch"):
     st.subheader("Explore a data set", anchor=False)
     st.write(
-        f"Compare clips of the built-in set: {len(table)} recordings of "
+        f"Measure every clip of a data set, or begin with the built-in {len(table)} recordings of "
         f"{table['speaker_id'].nunique()} voices."
     )
+    st.page_link("dataset/browse.py", label="Open a data set", icon=":material/table_view:")
     st.page_link(
         "recording/clip.py",
         label="Compare four clips",

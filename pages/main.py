@@ -10,5 +10,6 @@ st.navigation(
     {
         "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],
         "Recording": [st.Page("recording/clip.py", title="Clip", icon=":material/graphic_eq:")],
+        "Data set": [st.Page("dataset/browse.py", title="Browse", icon=":material/table_view:")],
     }
 ).run()

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from browser import CHROMIUM, FLAGS, serve, watch
 import numpy as np
 import pytest
 import soundfile as sf
@@ -47,3 +48,35 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared recordings here: set PHONOSCOPE_SHARED to their folder")
     return folder
+
+
+# Browser tests: one server and one Chromium for all of them; see tests/browser.py.
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    with serve(folder / "log.txt", PHONOSCOPE_WORKSPACES=str(folder / "workspaces")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, server):
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 1400}, permissions=["microphone"]
+    )
+    page = context.new_page()
+    wrong = watch(page, server)
+    yield page
+    context.close()
+    assert not wrong, wrong

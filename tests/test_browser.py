@@ -6,9 +6,9 @@ from pathlib import Path
 import wave
 
 import av
-from browser import CHROMIUM, FLAGS, choose, go, picture, serve, settle, watch
+from browser import CHROMIUM, choose, go, picture, settle
 import numpy as np
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 import pytest
 
 from conftest import voice
@@ -18,32 +18,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serve(tmp_path_factory.mktemp("server") / "log.txt") as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium, server):
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 1400}, permissions=["microphone"]
-    )
-    page = context.new_page()
-    wrong = watch(page, server)
-    yield page
-    context.close()
-    assert not wrong, wrong
 
 
 def encoded(y: np.ndarray, sr: int, container: str, codec: str) -> bytes:
@@ -200,6 +174,30 @@ def test_the_grid_shows_four_clips(page, server):
     page.get_by_role("radio", name="STFTs").click()
     settle(page)
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
+
+
+def test_marks_and_features_stand_on_the_clip_page(page, server):
+    go(page, f"{server}/clip?views=STFT&marks=Pitch&marks=Onsets")
+    lines = page.locator(".st-key-chart_STFT_before .scatterlayer .trace")
+    expect(lines.nth(1)).to_be_attached(timeout=30_000)
+    expect(page.get_by_text("Onsets are not words").first).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+
+
+def test_the_demo_set_is_measured_in_the_background(page, server):
+    """Started on one page, watched after coming back to it, and then sorted."""
+    go(page, f"{server}/browse")
+    expect(page.get_by_text("Nothing measured yet")).to_be_visible()
+    page.get_by_role("button", name="Measure").click()
+    page.get_by_role("button", name="Cancel").wait_for(timeout=30_000)
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_role("heading", name="Phonoscope")).to_be_visible(timeout=30_000)
+    page.get_by_role("link", name="Browse").click()
+    expect(page.get_by_text("194 clips measured, 0 failed")).to_be_visible(timeout=120_000)
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    with page.expect_download() as csv:
+        page.get_by_role("button", name="Download CSV").click()
+    assert len(Path(csv.value.path()).read_text(encoding="utf-8").splitlines()) == 195
 
 
 def test_headers_and_other_folders_are_closed(page, server):

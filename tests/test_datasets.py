@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import pytest
 
 from conftest import ROOT
-from core.datasets import COLUMNS, CommonVoice
+from core.datasets import COLUMNS, ORIGINALS, CommonVoice
 from core.errors import DatasetError
 
 HEADER = "client_id\tpath\tsentence\tage\tgender\taccents\tlocale"
@@ -54,6 +54,7 @@ def test_a_row_becomes_a_clip(folder):
         "text": "Hello.",
         "duration": None,
         "split": None,
+        "gender_original": "male_masculine",
     }
 
 
@@ -62,7 +63,7 @@ def test_columns_and_dtypes_are_the_same_for_no_rows_and_for_some(folder):
     empty = CommonVoice(folder).catalogue()
     fill(folder, ["s1\ta.mp3\t\t\t\t\t"], clips=("a.mp3",))
     one = CommonVoice(folder).catalogue()
-    assert tuple(empty) == tuple(one) == COLUMNS
+    assert tuple(empty) == tuple(one) == (*COLUMNS, *ORIGINALS)
     assert empty.dtypes.to_dict() == one.dtypes.to_dict()
     assert one["age_decade"].dtype == "float64"
 

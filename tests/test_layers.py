@@ -13,9 +13,9 @@ LAYERS = [
     {"audio"},
     {"levels", "spectra"},
     {"views", "clean", "pitch", "segments"},
-    {"features", "compare", "datasets"},
+    {"features", "compare", "datasets", "marks", "filters"},
     {"store", "jobs"},
-    {"extract"},
+    {"extract", "eda", "notes", "recipes"},
     {"script", "figures"},
     {"cli", "__main__"},
 ]

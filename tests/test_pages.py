@@ -51,7 +51,7 @@ def test_home_says_what_is_loaded_and_opens_three_doors():
     assert at.title[0].value == "Phonoscope"
     text = " ".join(m.value for m in at.markdown)
     assert "synthetic" in text
-    assert len(at.get("page_link")) == 3 + 15
+    assert len(at.get("page_link")) == 4 + 15
 
 
 def test_the_clip_page_shows_five_views_before_and_after_and_three_sounds():
@@ -203,3 +203,13 @@ def test_the_grid_compares_the_articles_four():
     assert all(alt.startswith("STFT of") for alt in charts(at))
     at.multiselect(key="compare").set_value([]).run()
     assert any("Choose at least one" in i.value for i in at.info)
+
+
+def test_old_sounds_make_room(own_media, monkeypatch):
+    monkeypatch.setattr("pages.shared.session.MAX_SOUND_BYTES", 500_000)
+    at = open_page(CLIP)
+    for strength in (5, 10, 15, 20):
+        at.slider(key="strength_db").set_value(strength).run()
+    assert not at.exception
+    sizes = [p.stat().st_size for p in own_media.rglob("sounds/*.wav")]
+    assert 0 < sum(sizes) < 500_000 + 3 * max(sizes)

@@ -5,19 +5,21 @@ Hz and has no default.
 
 * Which file: ``ClipRef``, ``audio_suffixes``
 * What may be opened: ``Limits``
-* Reading: ``info``, ``load``, ``warm``
+* Reading: ``info``, ``load``, ``warm``; ``decode_here`` in processes that may die over a file
 * Converting and writing: ``resample``, ``encode_wav``, ``write_wav``
 """
 
 from core.audio._convert import encode_wav, resample, write_wav
 from core.audio._decode import info, load, warm
 from core.audio._types import AudioInfo, ClipRef, Limits, audio_suffixes
+from core.audio._workers import decode_here
 
 __all__ = [
     "AudioInfo",
     "ClipRef",
     "Limits",
     "audio_suffixes",
+    "decode_here",
     "encode_wav",
     "info",
     "load",

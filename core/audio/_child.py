@@ -90,6 +90,7 @@ class Job:
     max_seconds: float
     max_samples: int  # kept
     max_work: int  # decoded
+    keep_padding: bool = False  # of MP3
 
 
 class Sink:
@@ -206,6 +207,8 @@ def by_libsndfile(job: Job) -> Sink:
     with Sequential(job.path) as f:
         if f.format not in SF_CONTAINERS or f.subtype not in SF_BITS.keys() | SF_LOSSY:
             raise Stop("unreadable", reason=f"{f.format} with {f.subtype}")
+        if job.keep_padding and f.format == "MP3":
+            raise Stop("unreadable", reason="MP3 with its padding")  # FFmpeg can keep it
         claim = f.frames if 0 < f.frames < 2**62 else None
         at = max(0, round((job.start_s - PREROLL_S) * f.samplerate))
         if claim is not None and round(job.start_s * f.samplerate) >= claim > 0:
@@ -239,6 +242,8 @@ def by_ffmpeg(job: Job) -> Sink:
         codec = stream.codec_context
         if codec is None or codec.codec.name not in AV_CODECS.split(","):
             raise Stop("unreadable", reason="an unknown kind of audio track")
+        if job.keep_padding and codec.codec.canonical_name == "mp3":
+            codec.options = {"flags2": "+skip_manual"}
         sink = None
         for frame in _frames(container, stream):
             if sink is None:
@@ -327,7 +332,7 @@ def decode(job: Job) -> Sink:
             failure = Stop("unreadable", reason=err.strerror)
         except Exception:  # damaged files raise almost anything
             failure = Stop("unreadable", reason=_UNKNOWN)
-        if first is None or failure.status != "unreadable":
+        if first is None or failure.status != "unreadable" or job.keep_padding:
             first = failure
     raise first
 

@@ -82,6 +82,7 @@ def load(
     start_s: float = 0.0,
     duration_s: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    keep_padding: bool = False,
 ) -> tuple[np.ndarray, int]:
     """Samples of a file, or of a window of it.
 
@@ -98,6 +99,9 @@ def load(
         gives what is there.
     limits : Limits
         What may be opened at once; nothing longer is ever cut silently.
+    keep_padding : bool
+        Keep the delay and padding that encoders add to MP3 (about 0.09 s), as FFmpeg's flag
+        ``skip_manual`` does and older decoders did.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def load(
         check_rate("sr", sr)
     window = _Window(start_s, duration_s)
     window.check(ref, limits)
-    header, y = _ask(ref, window, limits, keep=True, mono=mono)
+    header, y = _ask(ref, window, limits, keep=True, mono=mono, keep_padding=keep_padding)
     native = header["sr"]
     if sr is not None and sr != native:
         if y.size * sr / native > _max_samples(limits):
@@ -139,13 +143,20 @@ def _max_samples(limits: Limits) -> int:
 
 
 def _ask(
-    ref: ClipRef, window: _Window, limits: Limits, *, keep: bool, mono: bool
+    ref: ClipRef,
+    window: _Window,
+    limits: Limits,
+    *,
+    keep: bool,
+    mono: bool,
+    keep_padding: bool = False,
 ) -> tuple[dict, np.ndarray | None]:
     path = _checked_path(ref, limits)
     request = {
         "path": os.fsencode(path).decode("latin-1"),
         "keep": keep,
         "mono": mono,
+        "keep_padding": keep_padding,
         "start_s": min(float(window.start_s), _LONG_S),
         "duration_s": None if window.duration_s is None else float(window.duration_s),
         "max_seconds": limits.max_seconds,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from core.params import Denoise
-from core.spectra import fft_window, zero_padded
+from core.spectra import fft_window
 
 # Fixed in noisereduce 3.0.3's defaults.
 _N_FFT = 1024
@@ -13,6 +13,7 @@ _HOP = 256
 _CHUNK = 600_000
 _PADDING = 30_000
 _SLOPE = 10.0
+_BLOCK = 32  # frames transformed at once: fits the second-level cache
 _OVERLAP = 1.5  # sum of the squared Hann windows over a sample
 
 
@@ -60,6 +61,8 @@ def _gate_chunk(
     """Samples ``start`` to ``stop``, gated within a chunk of ``length`` and its padding."""
     from scipy import fft
 
+    from core._kernels_clean import overlap_add, window_frames
+
     # What the chunk holds of the signal; the rest of it, and all outside it, counts as zero.
     first = start - _PADDING
     begin, end = max(first, 0), min(start + length + _PADDING, y.size)
@@ -71,18 +74,24 @@ def _gate_chunk(
     margin = over_time.size // 2 + 1
     k0 = max(0, (begin - first - _N_FFT // 2) // _HOP - margin)
     k1 = min(last_frame, (end - first + _N_FFT // 2) // _HOP + margin)
-    at = first + k0 * _HOP - _N_FFT // 2
-    padded = zero_padded(part, at - begin, at - begin + (k1 - k0) * _HOP + _N_FFT)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT)[::_HOP]
+    at = first + k0 * _HOP - _N_FFT // 2 - begin
+    D = np.empty((k1 - k0 + 1, _N_FFT // 2 + 1), dtype=np.complex64)
+    A = np.empty(D.shape, dtype=np.float32)
+    X = np.empty((min(_BLOCK, len(D)), _N_FFT), dtype=np.float32)
     window = fft_window("hann", _N_FFT)
-    D = fft.rfft(frames * window, axis=1, overwrite_x=True)
-    D *= _mask(np.abs(D), last_frame - k1, over_time, over_freq, sr, params)
-    gated = fft.irfft(D, _N_FFT, axis=1, overwrite_x=True) * window
-
-    out = np.zeros(padded.size, dtype=np.float32)
-    for shift in range(0, _N_FFT, _HOP):
-        out[shift : shift + len(gated) * _HOP] += gated[:, shift : shift + _HOP].reshape(-1)
-    return out[start - at : stop - at] / np.float32(_OVERLAP)
+    for k in range(0, len(D), _BLOCK):
+        block = X[: len(D) - k]
+        window_frames(part, at + k * _HOP, _HOP, window, block)
+        D[k : k + _BLOCK] = fft.rfft(block, axis=1, overwrite_x=True)
+        np.abs(D[k : k + _BLOCK], out=A[k : k + _BLOCK])
+    mask = _mask(A, last_frame - k1, over_time, over_freq, sr, params)
+    out = np.zeros(stop - start, dtype=np.float32)
+    for k in range(0, len(D), _BLOCK):
+        rows = slice(k, k + _BLOCK)
+        gated = fft.irfft(D[rows] * mask[rows], _N_FFT, axis=1, overwrite_x=True)
+        place = at + begin - start + k * _HOP
+        overlap_add(gated, window, place, _HOP, np.float32(1 / _OVERLAP), out)
+    return out
 
 
 def _mask(

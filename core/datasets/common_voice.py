@@ -1,226 +1,151 @@
-"""Mozilla Common Voice: a table of labels beside a folder of clips.
+"""Mozilla Common Voice, as released and as Kaggle has it: tables of labels and folders of clips.
 
-Layout: ``<folder>/validated.tsv`` (tab separated, nothing quoted, one row per clip) and
+Layout: ``<folder>/validated.tsv`` and others (tab separated, nothing quoted, a row per clip) and
 ``<folder>/clips/``. Columns differ between releases: only ``path`` is needed; ``accent`` and
 ``accents``, ``male`` and ``male_masculine`` are the same thing here.
-
-Conventions: what is not known is NaN; ``row`` is the line of the table, the header being line 1.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from core.datasets.base import Dataset
+from core.datasets.files import Files
+from core.datasets.tables import header_of, read_table
 from core.errors import DatasetError
+from core.safe_text import clean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = (
-    "clip_id",
-    "path",
-    "speaker_id",
-    "gender",
-    "age",
-    "age_decade",
-    "accent",
-    "locale",
-    "text",
-    "duration",
-    "split",
-)
 _SOURCES = {
     "speaker_id": ("client_id",),
     "gender": ("gender",),
     "age": ("age",),
     "accent": ("accents", "accent"),
     "locale": ("locale",),
-    "text": ("sentence",),
+    "text": ("sentence", "text"),
 }
-_GENDERS = {
-    "male": "male",
-    "male_masculine": "male",
-    "female": "female",
-    "female_feminine": "female",
-    "other": "other",
-    "intersex": "other",
-    "transgender": "other",
-    "non-binary": "other",
-}
-_DECADES = {
-    "teens": 10,
-    "twenties": 20,
-    "thirties": 30,
-    "forties": 40,
-    "fourties": 40,
-    "fifties": 50,
-    "sixties": 60,
-    "seventies": 70,
-    "eighties": 80,
-    "nineties": 90,
-}
-_NUMBERS = ("age_decade", "duration")
+_TABLES = ("validated.tsv", "train.tsv", "dev.tsv", "test.tsv", "other.tsv", "invalidated.tsv")
+_SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
-class CommonVoice:
-    """Sentences read aloud by volunteers, with their own words on age, gender and accent.
+class CommonVoice(Dataset):
+    """Sentences read aloud by volunteers, with their own words on age, gender and accent."""
 
-    Parameters
-    ----------
-    folder : Path
-        The folder that holds ``validated.tsv`` and ``clips/``.
-    """
-
-    folder: Path
-
-    name: ClassVar[str] = "common_voice"
+    layout: ClassVar[str] = "common_voice"
+    title: ClassVar[str] = "Mozilla Common Voice"
     licence: ClassVar[str] = "CC0 1.0"
     citation: ClassVar[str] = "R. Ardila et al., Common Voice, LREC 2020"
+    about: ClassVar[str] = "Sentences read by volunteers in over 100 languages; mp3."
+    clips: ClassVar[str] = "clips"
 
-    def catalogue(self) -> "pd.DataFrame":
-        """One row per clip that exists, sorted by clip_id; see ``COLUMNS``.
+    @classmethod
+    def fits(cls, files: Files) -> bool:
+        """A folder ``clips`` and a table with the column ``path``."""
+        tables = [name for name in _TABLES if name in files.top]
+        return "clips" in files.top and any(
+            "path" in header_of(files.head(name), "\t", quoted=False) for name in tables
+        )
 
-        Returns
-        -------
-        pd.DataFrame
-            ``path`` is absolute, symbolic links resolved; ``gender`` is male, female, other or
-            missing; ``age`` is the table's own word and ``age_decade`` its number (float64);
-            ``duration`` (s, float64) and ``split`` are missing in ``validated.tsv``.
-
-        Raises
-        ------
-        DatasetError
-            If the table or the clips are missing, cannot be read, or name no ``path``.
-        """
+    def rows(self, files: Files) -> "pd.DataFrame":
+        """The rows of ``validated.tsv``, or of train, dev and test where there is none."""
         import pandas as pd
 
-        clips, _ = self._read()
-        table = pd.DataFrame(clips, columns=list(COLUMNS))
-        kinds = {name: "float64" if name in _NUMBERS else "str" for name in COLUMNS}
-        return table.astype(kinds).sort_values("clip_id", ignore_index=True)
+        splits = [name for name in _SPLITS if f"{name}.tsv" in files.top]
+        if files.table in _TABLES[1:]:
+            split = files.table.removesuffix(".tsv")
+            rows = self._table(files, files.table).assign(split=split)
+        elif "validated.tsv" in files.top or not splits:
+            rows = self._table(files, "validated.tsv")
+            for split in splits:
+                members = self._table(files, f"{split}.tsv", ("path",))["written"]
+                chosen = rows["written"].isin(members)
+                rows["split"] = rows.get("split", pd.Series("", rows.index)).mask(chosen, split)
+        else:
+            parts = [self._table(files, f"{name}.tsv").assign(split=name) for name in splits]
+            rows = pd.concat(parts, ignore_index=True)
+        if "clip_durations.tsv" in files.top:
+            rows["duration"] = rows["written"].map(_durations(files))
+        return rows
 
-    def problems(self) -> "pd.DataFrame":
-        """One row per line of the table that ``catalogue`` leaves out, and why.
-
-        Returns
-        -------
-        pd.DataFrame
-            ``row`` (line of ``validated.tsv``, int64), ``path`` (as written) and ``problem``.
-
-        Raises
-        ------
-        DatasetError
-            As for ``catalogue``.
-        """
-        import pandas as pd
-
-        _, problems = self._read()
-        table = pd.DataFrame(problems, columns=["row", "path", "problem"])
-        return table.astype({"row": "int64", "path": "str", "problem": "str"})
-
-    def _read(self) -> tuple[list[dict], list[tuple[int, str, str]]]:
-        """Every row of the table, as a clip or as a problem."""
-        folder = Path(self.folder).resolve()
-        lines = _lines(folder / "validated.tsv")
-        header = [name.strip() for name in next(lines, [""])]
-        if "path" not in header:
+    def _table(self, files: Files, name: str, wanted: tuple[str, ...] = ()) -> "pd.DataFrame":
+        every = ("path", *(word for words in _SOURCES.values() for word in words))
+        table = read_table(files, name, wanted or every, quoted=False)
+        if "path" not in table:
+            shown = [clean(word, 40) for word in table.attrs["header"][:20]]
             raise DatasetError(
-                f"{folder / 'validated.tsv'}: no column 'path' among {header[:20]}. "
+                f"{clean(files.root)}/{name}: no column 'path' among {shown}. "
                 "Use the tab-separated validated.tsv of a Common Voice release."
             )
-        clips_folder = _ClipsFolder(folder)
-        clips: list[dict] = []
-        problems: list[tuple[int, str, str]] = []
-        seen: dict[str, int] = {}
-        for row, fields in enumerate(lines, start=2):
-            if fields == [""]:
-                continue
-            values = dict(zip(header, fields, strict=False))
-            written = values.get("path", "")
-            clip_id = f"{folder.name}/{Path(written).stem}"
-            found, problem = clips_folder.find(written)
-            if len(fields) > len(header):
-                problem = f"{len(fields)} fields where the header has {len(header)}"
-            elif found and clip_id in seen:
-                problem = f"duplicate of line {seen[clip_id]}"
-            if problem:
-                problems.append((row, written, problem))
-                continue
-            seen[clip_id] = row
-            clips.append({"clip_id": clip_id, "path": found, **_labels(values)})
-        return clips, problems
+        rows = first_words(table, _SOURCES)
+        rows["written"] = table["path"]
+        return rows
 
 
-class _ClipsFolder:
-    """Finds clips, and nothing outside the data set."""
+@dataclass(frozen=True)
+class KaggleCommonVoice(Dataset):
+    """The first Common Voice corpus (2017, English) as published on Kaggle, without speakers."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.clips = str(folder), str(folder / "clips")
-        try:
-            if not _is_inside(os.path.realpath(self.clips), self.folder):
-                raise DatasetError(
-                    f"{self.clips} is a link that leaves the data set's folder. "
-                    "Put the clips themselves into it."
-                )
-            with os.scandir(self.clips) as entries:
-                # One listing answers for nearly every row; asking file by file is 20 times slower.
-                self.plain = {e.name for e in entries if e.is_file(follow_symlinks=False)}
-        except OSError as err:
+    layout: ClassVar[str] = "kaggle_common_voice"
+    title: ClassVar[str] = "Common Voice 1 (Kaggle)"
+    licence: ClassVar[str] = "CC0 1.0"
+    citation: ClassVar[str] = "Mozilla, Common Voice corpus 1, Kaggle 2017"
+    about: ClassVar[str] = "500 hours of read English in mp3; no speaker ids."
+
+    @classmethod
+    def fits(cls, files: Files) -> bool:
+        """A table such as ``cv-valid-train.csv``."""
+        return bool(_kaggle_tables(files))
+
+    def rows(self, files: Files) -> "pd.DataFrame":
+        """The rows of every table; files are beside their table or in a folder of its name."""
+        import pandas as pd
+
+        parts = []
+        for name in _kaggle_tables(files):
+            split = name.removesuffix(".csv")
+            table = read_table(files, name)
+            rows = first_words(table, _SOURCES).drop(columns="duration", errors="ignore")
+            # The table of split "x" names "x/clip.mp3", and the folder "x" holds "x" once more.
+            prefix = f"{split}/" if files.has(f"{split}/{split}") else ""
+            rows["written"] = prefix + table["filename"]
+            rows["tail"] = table["filename"].str.replace(r"\.[^./]*$", "", regex=True)
+            parts.append(rows.assign(split=split.removeprefix("cv-"), locale="en"))
+        if not parts:
             raise DatasetError(
-                f"{self.clips}: no readable folder of clips ({err.strerror}). "
-                "Choose the folder that holds 'validated.tsv' and 'clips/'."
-            ) from err
-
-    def find(self, written: str) -> tuple[str, str]:
-        """Absolute path of a clip and "", or "" and what is wrong."""
-        if written in self.plain:
-            return os.path.join(os.path.realpath(self.clips), written), ""
-        if not written.strip():
-            return "", "no file name"
-        path = os.path.normpath(os.path.join(self.clips, written))
-        try:
-            real = os.path.realpath(path)
-            if not (_is_inside(path, self.clips) and _is_inside(real, self.folder)):
-                return "", "leaves the folder of the data set"
-            return (real, "") if os.path.isfile(real) else ("", "file not found")
-        except (OSError, ValueError):
-            return "", "not a file name"
+                f"{clean(files.root)}: no cv-*.csv with a column 'filename'. "
+                "Choose the folder that holds cv-valid-train.csv."
+            )
+        return pd.concat(parts, ignore_index=True)
 
 
-def _is_inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+def first_words(table: "pd.DataFrame", sources: dict[str, tuple[str, ...]]) -> "pd.DataFrame":
+    """``row``, ``problem`` and the columns of ``sources``: the first source that says something."""
+    rows = table[["row", "problem"]].copy()
+    for column, names in sources.items():
+        for name in names:
+            if name in table:
+                words = table[name].str.strip()
+                said = rows.get(column, words)
+                rows[column] = said.where(said != "", words)
+    return rows
 
 
-def _lines(table: Path) -> Iterator[list[str]]:
-    """The fields of each line; a line that is not UTF-8 is read as Latin-1."""
-    try:
-        with table.open("rb") as lines:
-            for number, raw in enumerate(lines):
-                try:
-                    line = raw.decode("utf-8-sig" if number == 0 else "utf-8")
-                except UnicodeDecodeError:
-                    line = raw.decode("latin-1")
-                yield line.rstrip("\r\n").split("\t")
-    except FileNotFoundError as err:
-        raise DatasetError(
-            f"{table.parent}: no validated.tsv here. "
-            "Choose the folder that holds 'validated.tsv' and 'clips/'."
-        ) from err
-    except OSError as err:
-        raise DatasetError(
-            f"{table}: cannot be read ({err.strerror}). Check that it is a file you may open."
-        ) from err
+def _kaggle_tables(files: Files) -> list[str]:
+    every = [files.table] if files.table else sorted(files.top)
+    names = [n for n in every if n.startswith("cv-") and n.endswith(".csv")]
+    return [name for name in names if "filename" in header_of(files.head(name), ",")]
 
 
-def _labels(values: dict[str, str]) -> dict[str, str | float | None]:
-    """What a row says of its clip; None where it says nothing."""
-    said: dict[str, str | float | None] = {}
-    for column, sources in _SOURCES.items():
-        words = (values.get(source, "").strip() for source in sources)
-        said[column] = next((word for word in words if word), None)
-    said["gender"] = _GENDERS.get(str(said["gender"]).lower())
-    said["age_decade"] = _DECADES.get(str(said["age"]).lower())
-    return said
+def _durations(files: Files) -> "pd.Series":
+    """Lengths in s by clip, from clip_durations.tsv."""
+    import pandas as pd
+
+    table = read_table(files, "clip_durations.tsv", quoted=False)
+    names = [n for n in table.attrs["header"] if n.startswith("duration")]
+    if "clip" not in table or not names:
+        return pd.Series(dtype="float64")
+    table = table.drop_duplicates("clip").set_index("clip")
+    seconds = pd.to_numeric(table[names[0]], errors="coerce").astype("float64")
+    return seconds / 1000 if "[ms]" in names[0] else seconds

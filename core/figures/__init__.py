@@ -6,13 +6,14 @@ pointer: a tenth of a Plotly heat map's bytes, and a third of its painting time.
 """
 
 from core.figures.base import SAVE_FORMATS, chart_config, to_html
-from core.figures.before_after import VIEWS, pair
+from core.figures.before_after import VIEWS, Overlay, pair
 from core.figures.clip import spectrum, waveform
 from core.figures.pictures import difference, mfcc, spectrogram
 
 __all__ = [
     "SAVE_FORMATS",
     "VIEWS",
+    "Overlay",
     "chart_config",
     "difference",
     "mfcc",

@@ -1,6 +1,7 @@
 """The figures of one recording before and after cleaning, two by two on common ranges."""
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,8 +9,10 @@ import plotly.graph_objects as go
 from core import views
 from core.compare import Look, Side
 from core.figures.clip import spectrum, waveform
+from core.figures.overlays import overlay
 from core.figures.palette import AFTER, BEFORE
-from core.figures.pictures import difference, mfcc, spectrogram
+from core.figures.pictures import categories, difference, mfcc, spectrogram
+from core.marks import Marks
 
 # View -> the titles of its two figures.
 VIEWS = {
@@ -22,12 +25,31 @@ VIEWS = {
 }
 
 
-def pair(view: str, before: Side, after: Side, *, look: Look) -> tuple[go.Figure, go.Figure]:
-    """The two figures of ``view``, one of VIEWS."""
+class Overlay(NamedTuple):
+    """Marks to be drawn over both sides, and which kinds of them."""
+
+    marks: Marks
+    kinds: tuple[str, ...]
+
+
+def pair(
+    view: str, before: Side, after: Side, *, look: Look, over: Overlay | None = None
+) -> tuple[go.Figure, go.Figure]:
+    """The two figures of ``view``, one of VIEWS, with the marks of ``over`` where it has time."""
     if view == "Difference":
         return _difference(before, after, look)
     draw = _DRAW[view](before, after, look)
+    if over is not None and view in ("Waveform", "STFT", "Mel"):
+        draw = partial(draw, over=_over(view, before, look, over))
     return draw(before, color=BEFORE), draw(after, color=AFTER)
+
+
+def _over(view: str, side: Side, look: Look, over: Overlay) -> tuple[list[dict], dict]:
+    if view == "Waveform":
+        return overlay(over.marks, over.kinds, **_span(look))
+    image, axis = (side.stft, look.axis) if view == "STFT" else (side.mel, "mel")
+    rows = {"rows": image.row_centres, "categories": categories(image, axis)}
+    return overlay(over.marks, over.kinds, **_span(look), **rows)
 
 
 def _span(look: Look) -> dict:
@@ -49,8 +71,10 @@ def _waveforms(before: Side, after: Side, look: Look):
     return partial(_waveform, limit=limit, span=_span(look))
 
 
-def _waveform(side: Side, *, color: str, limit: float, span: dict) -> go.Figure:
-    return waveform(side.envelope, color=color, limit=limit, select=True, **span)
+def _waveform(
+    side: Side, *, color: str, limit: float, span: dict, over: tuple = ([], {})
+) -> go.Figure:
+    return waveform(side.envelope, color=color, limit=limit, select=True, over=over, **span)
 
 
 def _spectra(before: Side, after: Side, look: Look):
@@ -69,8 +93,11 @@ def _mels(before: Side, after: Side, look: Look):
     return partial(_picture, name="mel", axis="mel", look=look)
 
 
-def _picture(side: Side, *, color: str, name: str, axis: str, look: Look) -> go.Figure:
-    return spectrogram(getattr(side, name), axis=axis, top_db=look.params.top_db, **_span(look))
+def _picture(
+    side: Side, *, color: str, name: str, axis: str, look: Look, over: tuple = ([], {})
+) -> go.Figure:
+    top_db = look.params.top_db
+    return spectrogram(getattr(side, name), axis=axis, top_db=top_db, over=over, **_span(look))
 
 
 def _mfccs(before: Side, after: Side, look: Look):

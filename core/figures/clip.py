@@ -20,12 +20,13 @@ def waveform(
     limit: float = 1.0,
     select: bool = False,
     beside_scale: bool = True,
+    over: tuple[list[dict], dict] = ([], {}),
 ) -> go.Figure:
     """Amplitude over time in s: an envelope, or single samples where they fit the screen.
 
     ``limit`` is the common amplitude range of the figures that stand side by side. With ``select``
     a drag marks a stretch of time instead of zooming the picture. With ``beside_scale`` the time
-    axis is as long as that of a picture with a colour bar.
+    axis is as long as that of a picture with a colour bar. ``over`` are marks (``overlays``).
     """
     dots = env.exact and env.times.size <= DOTS_BELOW
     line = {
@@ -40,7 +41,7 @@ def waveform(
     if not beside_scale:
         layout["margin"] = MARGIN | {"r": 12}
     y = {"title": {"text": "Amplitude (full scale 1)"}, "range": [-limit, limit]}
-    return figure([line], x=time_axis(t0, t1), y=y, **layout)
+    return figure([line, *over[0]], x=time_axis(t0, t1), y=y, **layout | over[1])
 
 
 def _zigzag(env: Envelope) -> dict:

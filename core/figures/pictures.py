@@ -17,10 +17,26 @@ MEL_TICKS = (300, 1000, 2000, 4000, 8000, 16000)
 GRID = (48, 128)  # rows and columns of the values under the pointer
 
 
-def spectrogram(image: Image, *, axis: str, t0: float, t1: float, top_db: float) -> go.Figure:
-    """Level in dB over time in s and frequency in Hz; ``image.z`` is in dB from -top_db to 0."""
-    span = {"t0": t0, "t1": t1}
+def spectrogram(
+    image: Image,
+    *,
+    axis: str,
+    t0: float,
+    t1: float,
+    top_db: float,
+    over: tuple[list[dict], dict] = ([], {}),
+) -> go.Figure:
+    """Level in dB over time in s and frequency in Hz; ``image.z`` is in dB from -top_db to 0.
+
+    ``over`` are marks drawn on it (``overlays``).
+    """
+    span = {"t0": t0, "t1": t1, "over": over}
     return _picture(image, axis=axis, low=-top_db, high=0.0, stops=MAGMA, unit="dB", **span)
+
+
+def categories(image: Image, axis: str) -> int:
+    """Categories of a picture's frequency axis; 0 where the axis is in Hz."""
+    return min(GRID[0], image.row_centres.size) if axis == "mel" else 0
 
 
 def mfcc(image: Image, *, t0: float, t1: float, low: float, high: float) -> go.Figure:
@@ -35,10 +51,19 @@ def difference(image: Image, *, axis: str, t0: float, t1: float, limit: float) -
 
 
 def _picture(
-    image: Image, *, axis: str, t0: float, t1: float, low: float, high: float, stops, unit: str
+    image: Image,
+    *,
+    axis: str,
+    t0: float,
+    t1: float,
+    low: float,
+    high: float,
+    stops,
+    unit: str,
+    over: tuple[list[dict], dict] = ([], {}),
 ) -> go.Figure:
     y = _AXES[axis](image.row_centres)
-    data, layout = [_scale(low, high, stops, unit)], {}
+    data, layout = [*over[0], _scale(low, high, stops, unit)], dict(over[1])
     there = np.flatnonzero(np.isfinite(image.z).any(axis=0))
     if there.size:
         shown = image.z[:, there[0] : there[-1] + 1]

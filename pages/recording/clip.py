@@ -5,7 +5,7 @@ import streamlit as st
 from core import figures
 from core.compare import Look
 from core.safe_text import md
-from pages.shared import cache, clip_grid, clip_panels, controls, window
+from pages.shared import cache, clip_features, clip_grid, clip_panels, controls, window
 from pages.shared.errors import show_errors
 from pages.shared.inputs import pick_clip
 
@@ -62,6 +62,9 @@ shown = st.pills(
     key="views",
     bind="query-params",
 )
-made = clip_panels.view_rows(before, after, shown, look=look, save_as=save_as)
+over = clip_features.overlays(picked, sr, part)
+made = clip_panels.view_rows(before, after, shown, look=look, save_as=save_as, over=over)
+st.subheader("Features", anchor=False)
+clip_features.table(picked, sr, part, chain)
 st.subheader("Take it along", anchor=False)
 clip_panels.downloads(picked, cleaned, made, look=look, chain=chain, sr=sr)

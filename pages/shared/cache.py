@@ -15,7 +15,12 @@ from core import __version__, audio, clean, compare, datasets
 from core.audio import AudioInfo, ClipRef, Limits
 from core.clean import Cleaned
 from core.compare import Look, Side, Window
+from core.eda import selecting
+from core.eda.selecting import Counts
+from core.features import extract
+from core.marks import Marks, measure
 from core.params import CleanParams
+from core.store import Workspace
 
 
 def _by_owner(max_entries: int, spinner: str | bool):
@@ -41,6 +46,19 @@ def _by_owner(max_entries: int, spinner: str | bool):
 def demo_table(version: str = __version__):
     """The catalogue of the built-in recordings."""
     return datasets.demo().catalogue()
+
+
+@st.cache_data(max_entries=16, ttl=300, show_spinner="Reading the data set…")
+def dataset_facts(path: str, version: str = __version__) -> dict:
+    """Layout, counts by label and problems of a data set on this computer."""
+    found = datasets.open_dataset(path)
+    problems = found.problems()
+    return {
+        "layout": found.layout,
+        "counts": datasets.counts(found.catalogue()),
+        "problems": len(problems),
+        "problem_rows": problems.head(200),
+    }
 
 
 @_by_owner(256, spinner=False)
@@ -83,3 +101,42 @@ def after(
     """See core.compare.side_after."""
     reference = before(ref, sr, part, look)
     return compare.side_after(cleaned(ref, sr, part, chain), reference, look=look)
+
+
+@_by_owner(32, spinner="Measuring…")
+def marks(ref: ClipRef, sr: int | None, part: tuple | None, version: str) -> Marks:
+    """See core.marks.measure; of the recording before cleaning."""
+    y, rate = load(ref, sr, part)
+    return measure(y, sr=rate)
+
+
+@_by_owner(64, spinner="Measuring…")
+def features(
+    ref: ClipRef,
+    sr: int | None,
+    part: tuple | None,
+    chain: CleanParams | None,
+    name: str,
+    text: str | None,
+    version: str,
+) -> dict[str, float]:
+    """See core.features.extract; of the recording, or of what ``chain`` leaves of it."""
+    if chain is None:
+        y, rate = load(ref, sr, part)
+    else:
+        done = cleaned(ref, sr, part, chain)
+        y, rate = done.y, done.sr
+    return extract(y, sr=rate, feature_set=name, text=text).values
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def selection_counts(key: tuple, folder: str, selection: str) -> Counts:
+    """How much a selection leaves; ``key`` is the workspace's own."""
+    workspace = Workspace.open(folder)
+    return selecting.counts(workspace, selecting.selected(workspace, selection))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def label_values(key: tuple, folder: str, column: str, most: int) -> list:
+    """See core.eda.selecting.label_values."""
+    return selecting.label_values(Workspace.open(folder), column, most)

@@ -9,6 +9,7 @@ from core import audio, figures, script
 from core.audio import AudioInfo
 from core.clean import Cleaned
 from core.compare import Look, Side
+from core.figures import Overlay
 from core.params import CleanParams
 from core.safe_text import filename, md
 from pages.shared import sounds
@@ -59,13 +60,15 @@ def players(y: np.ndarray, cleaned: Cleaned, *, key: str) -> None:
     st.caption("  \n".join(steps) or "All steps are off: before and after are the same.")
 
 
-def view_rows(before: Side, after: Side, shown: list[str], *, look: Look, save_as: str) -> dict:
+def view_rows(
+    before: Side, after: Side, shown: list[str], *, look: Look, save_as: str, over: Overlay | None
+) -> dict:
     """The figures asked for, two by two; returns them by title."""
     made = {}
     for view in shown:
         st.subheader(view, anchor=False)
         st.caption(ABOUT[view])
-        pair = figures.pair(view, before, after, look=look)
+        pair = figures.pair(view, before, after, look=look, over=over)
         for cell, title, fig in zip(st.columns(2), figures.VIEWS[view], pair, strict=True):
             name = title if view == "Difference" else f"{view}, {title.lower()}"
             made[name] = fig

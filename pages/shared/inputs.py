@@ -26,6 +26,7 @@ class Picked:
     name: str
     note: str = ""
     own: bool = False
+    text: str | None = None
 
 
 def pick_clip() -> Picked:
@@ -71,7 +72,8 @@ def demo_picked(name: str) -> Picked:
     row = table[table["clip_id"].str.endswith(f"/{name}")].iloc[0]
     who = ", ".join(filter(None, [_known(row["gender"]), _known(row["age"])]))
     note = f"Says “{row['text']}”" + (f" ({who})" if who else "")
-    return Picked(ClipRef.of(row["path"]), demo_options()[name], name, note)
+    ref = ClipRef.of(row["path"])
+    return Picked(ref, demo_options()[name], name, note, text=row["text"])
 
 
 def from_address(key: str, options: Iterable[str], default: list[str]) -> None:

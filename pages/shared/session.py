@@ -21,7 +21,7 @@ from core.audio import ClipRef, Limits
 from core.errors import VoiceError
 
 MAX_UPLOADS = 40  # the oldest upload makes room
-MAX_SOUNDS = 48  # sounds kept for playing; older ones are made again when asked for
+MAX_SOUND_BYTES = 400 * 2**20  # kept for playing; older ones are made again when asked for
 
 
 @dataclass
@@ -57,9 +57,11 @@ class Mine:
         folder = self.folder / "sounds"
         folder.mkdir(exist_ok=True)
         name = blake2b(f"{self.token} {key}".encode(), digest_size=16).hexdigest()
-        kept = sorted(folder.glob("*.wav"), key=lambda p: p.stat().st_mtime_ns)
-        for old in kept[: max(0, len(kept) - MAX_SOUNDS)]:
-            old.unlink(missing_ok=True)
+        room = MAX_SOUND_BYTES
+        for sound in sorted(folder.glob("*.wav"), key=lambda p: -p.stat().st_mtime_ns):
+            room -= sound.stat().st_size
+            if room < 0:
+                sound.unlink(missing_ok=True)
         return folder / f"{name}.wav"
 
 

@@ -1,0 +1,21 @@
+"""The workspace: one folder that remembers what was measured on a data set.
+
+Layout: ``plan.json`` (what is measured, and how), ``catalogue-N.parquet`` (one row per clip, with
+its labels and its unit), ``shards/u00017.parquet`` (the clips of unit 17: features, or error and
+message) and ``vectors/u00017.parquet`` (what is wider than a number).
+
+Conventions: a unit is done exactly when its shard exists; its vectors are written before. Files
+appear whole (temporary, fsync, rename, fsync of the folder) and are never changed afterwards. What
+could not be measured is null in Parquet and NaN in pandas. Times are ns since 1970, sizes bytes.
+
+* Opening: ``Workspace.create``, ``Workspace.open``
+* Reading: ``status query histogram correlations page features failures vectors export``
+* Writing, one process at a time: ``Workspace.writer``
+"""
+
+from core.store._disk import StoreError
+from core.store._query import Histogram
+from core.store._workspace import Status, Vectors, Workspace
+from core.store._writer import Unit, Writer
+
+__all__ = ["Histogram", "Status", "StoreError", "Unit", "Vectors", "Workspace", "Writer"]

@@ -1,0 +1,231 @@
+"""Questions to the parts of a workspace, answered by DuckDB in memory.
+
+Conventions: ``where`` is a condition in SQL, or such a condition and the values for its ``?``; the
+views are ``clips`` (labels and features of the clips that were measured), ``features`` (without
+labels), ``failures`` (clip_id, error, message), ``catalogue`` and ``vectors``.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from core.errors import ParameterError
+from core.safe_text import clean
+from core.store._disk import StoreError, shown
+from core.store._plan import Plan, catalogue_path, part_name
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+Fetch = Callable[["duckdb.DuckDBPyConnection"], Any]
+Where = str | tuple[str, Sequence[Any]] | None
+_OURS = ("unit", "from_unit")
+
+
+class Histogram(NamedTuple):
+    """Counts of a column's values.
+
+    ``edges`` (bins + 1,); ``groups``, the values of the grouping column in order (one empty name
+    without grouping); ``counts`` (groups, bins); ``missing`` (groups,) clips without a value.
+    """
+
+    edges: np.ndarray
+    groups: tuple[str, ...]
+    counts: np.ndarray
+    missing: np.ndarray
+
+
+def quoted(name: str) -> str:
+    """A column name for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string for SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def split_where(where: Where) -> tuple[str, list[Any]]:
+    """The condition for SQL, and its values."""
+    if not where:
+        return "TRUE", []
+    if isinstance(where, str):
+        return f"({where})", []
+    return f"({where[0]})", list(where[1])
+
+
+class Connection:
+    """A locked-down in-memory database whose views are the workspace's files."""
+
+    def __init__(self, folder: Path):
+        import duckdb
+
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._seen: tuple = ()
+        self._base = duckdb.connect(":memory:")
+        root = str(folder.resolve())
+        for sql in (
+            f"SET allowed_directories=[{literal(root)}]",
+            "SET enable_external_access=false",
+            "SET autoinstall_known_extensions=false",
+            "SET lock_configuration=true",
+        ):
+            self._base.execute(sql)
+
+    def refresh(self, plan: Plan, units: Sequence[int]) -> None:
+        """Point the views at the plan's catalogue and at these units."""
+        seen = (plan.revision, tuple(units))
+        with self._lock:
+            if seen == self._seen:
+                return
+            for name, sql in self._views(plan, units).items():
+                self._base.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+            self._seen = seen
+
+    def _views(self, plan: Plan, units: Sequence[int]) -> dict[str, str]:
+        shards, vectors = self._source("shards", units), self._source("vectors", units)
+        features = ", ".join(quoted(n) for n in plan.columns)
+        nothing = ", ".join(f"NULL::DOUBLE AS {quoted(n)}" for n in plan.columns)
+        row = "NULL::VARCHAR AS clip_id, NULL::VARCHAR AS error, NULL::VARCHAR AS message"
+        shards = shards or f"(SELECT {row}{', ' + nothing if nothing else ''} WHERE FALSE)"
+        path = catalogue_path(self.folder.resolve(), plan)
+        labels = self._labels(plan, path)
+        columns = ["f.clip_id", *labels, *[f"f.{quoted(n)}" for n in plan.columns]]
+        return {
+            "catalogue": f"SELECT * FROM {_files([path])}"
+            if path.exists()
+            else "SELECT NULL::VARCHAR AS clip_id WHERE FALSE",
+            "features": f"SELECT clip_id{', ' + features if features else ''} "
+            f"FROM {shards} WHERE error IS NULL",
+            "failures": f"SELECT clip_id, error, message FROM {shards} WHERE error IS NOT NULL",
+            "clips": f"SELECT {', '.join(columns)} FROM features f "
+            "JOIN catalogue c ON f.clip_id = c.clip_id",
+            "vectors": f"SELECT * FROM {vectors}"
+            if vectors
+            else "SELECT NULL::VARCHAR AS clip_id WHERE FALSE",
+        }
+
+    def _source(self, folder: str, units: Sequence[int]) -> str:
+        root = self.folder.resolve() / folder
+        return _files([root / part_name(u) for u in units]) if units else ""
+
+    def _labels(self, plan: Plan, path: Path) -> list[str]:
+        """The catalogue's columns; one that a feature is named like is called ``label_…``."""
+        if not path.exists():
+            return []
+        found = self._base.execute(f"SELECT * FROM {_files([path])} LIMIT 0").description
+        names = [d[0] for d in found if d[0] != "clip_id" and d[0] not in _OURS]
+        return [
+            f"c.{quoted(n)}" + (f" AS {quoted('label_' + n)}" if n in plan.columns else "")
+            for n in names
+        ]
+
+    def ask(self, sql: str, params: Sequence[Any], fetch: Fetch) -> Any:
+        """The answer to one question, on a cursor of its own.
+
+        Raises
+        ------
+        ParameterError
+            It is not one SELECT, or DuckDB does not understand it.
+        StoreError
+            A part is damaged or gone.
+        """
+        import duckdb
+
+        cursor = self._base.cursor()
+        try:
+            statements = cursor.extract_statements(sql)
+            if [s.type for s in statements] != [duckdb.StatementType.SELECT]:
+                raise ParameterError("Ask one question that begins with SELECT.")
+            return fetch(cursor.execute(statements[0], list(params)))
+        except duckdb.Error as err:
+            raise self._sentence(err) from err
+
+    def reader(self, sql: str, rows: int) -> "pa.RecordBatchReader":
+        """The answer in batches of at most ``rows`` rows."""
+        return self._base.cursor().sql(sql).to_arrow_reader(rows)
+
+    def _sentence(self, err: Exception) -> Exception:
+        import duckdb
+
+        if isinstance(err, duckdb.IOException | duckdb.InvalidInputException) and (
+            ".parquet" in str(err)
+        ):
+            return StoreError(
+                f"{shown(self.folder)}: a part of this workspace is damaged or gone. "
+                "Start its 'extract' command again: it measures that part anew."
+            )
+        first = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+        return ParameterError(f"This question cannot be answered: {clean(first, 300)}.")
+
+    def close(self) -> None:
+        """End the database; cursors end with it."""
+        self._base.close()
+
+
+def _files(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(literal(str(p)) for p in paths)}])"
+
+
+def histogram(
+    rows_of: Callable[[str, Sequence[Any]], list[tuple]],
+    view: str,
+    column: str,
+    bins: int,
+    by: str | None,
+    where: Where,
+    limits: tuple[float, float] | None,
+) -> Histogram:
+    """See ``Workspace.histogram``."""
+    condition, values = split_where(where)
+    x, group = quoted(column), "''" if by is None else f"coalesce({quoted(by)}::VARCHAR, '')"
+    if limits is None:
+        (row,) = rows_of(f"SELECT min({x}), max({x}) FROM {view} WHERE {condition}", values)
+        limits = (float(row[0]), float(row[1])) if row[0] is not None else (0.0, 1.0)
+    low, high = (float(v) for v in limits)
+    if not high > low:
+        low, high = low - 0.5, low + 0.5
+    # One number for each group and bin; null is the clips without a value.
+    at_ = f"least(floor(({x} - ?) / ? * ?)::INTEGER, {bins - 1})"
+    bin_ = f"CASE WHEN {x} IS NULL THEN NULL ELSE {at_} END"
+    inside = f"({x} IS NULL OR {x} BETWEEN ? AND ?)"
+    rows = rows_of(
+        f"SELECT {group} AS g, {bin_} AS b, count(*) FROM {view} "
+        f"WHERE {inside} AND {condition} GROUP BY 1, 2 ORDER BY 1, 2",
+        [low, high - low, bins, low, high, *values],
+    )
+    groups = tuple(sorted({row[0] for row in rows})) or ("",)
+    counts = np.zeros((len(groups), bins), dtype=np.int64)
+    missing = np.zeros(len(groups), dtype=np.int64)
+    for name, at, count in rows:
+        where_ = groups.index(name)
+        if at is None:
+            missing[where_] = count
+        else:
+            counts[where_, at] = count
+    return Histogram(np.linspace(low, high, bins + 1), groups, counts, missing)
+
+
+def pairwise_correlation(x: np.ndarray) -> np.ndarray:
+    """Pearson's r of the columns of ``x`` (n, k), each pair over the rows that have both.
+
+    NaN where a column does not vary or fewer than three rows have both.
+    """
+    known = np.isfinite(x)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = np.where(known, x, 0).sum(0) / known.sum(0)
+        spread = np.sqrt(np.where(known, (x - centre) ** 2, 0).sum(0) / known.sum(0))
+        z = np.where(known, (x - centre) / np.where(spread > 0, spread, 1), 0.0)
+        m = known.astype(np.float64)
+        n = m.T @ m
+        sxy, sx, sxx = z.T @ z, z.T @ m, (z * z).T @ m
+        cov = sxy - sx * sx.T / n
+        var = sxx - sx * sx / n
+        r = cov / np.sqrt(var * var.T)
+    r[(n < 3) | ~(var > 1e-12) | ~(var.T > 1e-12)] = np.nan
+    return np.clip(r, -1, 1)
