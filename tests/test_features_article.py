@@ -106,9 +106,9 @@ def test_mel_strengths_do_not_depend_on_gain():
     assert np.abs(half - measured(y).vectors["mel_strength"]).max() < 1e-3
 
 
-@pytest.mark.parametrize("f0", [100, 220])
+@pytest.mark.parametrize("f0", [100, 220, 2500])  # the last one: far above voices, as there
 def test_f0_of_a_tone(f0):
-    assert abs(1200 * math.log2(measured(tone(f0)).values["f0_median"] / f0)) < 12
+    assert abs(1200 * math.log2(measured(tone(f0)).values["f0_median"] / f0)) < 20
 
 
 @pytest.mark.parametrize("sr", [8000, 44_100, 48_000])

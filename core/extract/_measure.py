@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.errors import ParameterError
+from core.extract._spool import discard, local_path
 
 SR = 16_000  # Hz: both feature sets work at this rate
 CLEANINGS = ("article",)
@@ -69,9 +70,14 @@ def measure(item: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any
     from core import audio, features
     from core.audio import ClipRef, Limits
 
-    ref = ClipRef(item["path"], int(item["size"]), int(item["mtime_ns"]))
-    limits = Limits.from_env()
-    y, sr = audio.load(ref, SR, limits=limits, keep_padding=bool(recipe.get("keep_padding")))
+    path, is_copy = local_path(item)
+    padding, limits = bool(recipe.get("keep_padding")), Limits.from_env()
+    try:
+        ref = ClipRef.of(path) if is_copy or item["size"] < 0 else _planned(item)
+        y, sr = audio.load(ref, SR, limits=limits, keep_padding=padding)
+    finally:
+        if is_copy:
+            discard(path)
     seconds = y.size / sr
     if recipe.get("clean") == "article":
         from core.clean import clean
@@ -83,6 +89,13 @@ def measure(item: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any
         text = None
     found = features.extract(y, sr=sr, feature_set=recipe["feature_set"], text=text)
     return {"values": dict(found.values), "vectors": found.vectors, "seconds": seconds}
+
+
+def _planned(item: Mapping[str, Any]) -> Any:
+    """The file as it was when the run was planned: a clip that changes meanwhile fails."""
+    from core.audio import ClipRef
+
+    return ClipRef(item["path"], int(item["size"]), int(item["mtime_ns"]))
 
 
 def warm() -> None:

@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
+import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from core.errors import DatasetError, ParameterError
 from core.extract._crew import CLIP_S, Crew
 from core.extract._measure import Recipe
+from core.extract._spool import in_archive_order, spooled
 from core.store import Unit, Workspace, Writer
 
 if TYPE_CHECKING:
@@ -191,13 +193,14 @@ def extract_dataset(
         writer.set_catalogue(catalogue, redo=redo, unit_size=unit_size, name=dataset.name)
         run = _Run(writer, progress, cancel)
         try:
+            crew: Any
             if scheduler is None:
                 crew = Crew(workers, task.function, task.recipe, clip_s)
             else:
                 from core.extract._dask import Cluster
 
                 crew = Cluster(scheduler, task.function, task.recipe, clip_s)
-            run.through(crew)
+            run.through(crew, dataset)
         except Cancelled:
             run.cancelled = True
         return run.summary(time.monotonic() - began)
@@ -223,14 +226,15 @@ class _Run:
         self._told = 0.0
         self._times: deque[tuple[float, int]] = deque()
 
-    def through(self, crew: Any) -> None:
+    def through(self, crew: Any, dataset: Catalogued) -> None:
         """Send all units through a crew, or a cluster."""
-        units = self._to_measure()
-        first = next(units, None)
-        if first is not None:
-            with closing(crew.run(_chain(first, units), self.count, self.idle)) as answers:
-                for unit, rows in answers:
-                    self.store(unit, rows)
+        with tempfile.TemporaryDirectory(prefix="phonoscope-") as folder:
+            units = spooled(self._to_measure(), dataset, Path(folder))
+            first = next(units, None)
+            if first is not None:
+                with closing(crew.run(_chain(first, units), self.count, self.idle)) as answers:
+                    for unit, rows in answers:
+                        self.store(unit, rows)
         self.writer.tidy()
         if len(self.writer.plan.units) >= COMPACT:
             self.writer.compact()
@@ -307,7 +311,7 @@ def _with_files(dataset: Catalogued, limit: int | None) -> "pd.DataFrame":
             f"{dataset.name}: no clips were found. Check the folder and its layout with "
             "'python -m core datasets DATASET'."
         )
-    catalogue = catalogue.reset_index(drop=True)
+    catalogue = in_archive_order(catalogue).reset_index(drop=True)
     found = [_stat(path) for path in catalogue["path"]]
     catalogue["size"] = [size for size, _ in found]
     catalogue["mtime_ns"] = [mtime for _, mtime in found]
@@ -317,8 +321,9 @@ def _with_files(dataset: Catalogued, limit: int | None) -> "pd.DataFrame":
 
 
 def _stat(path: str) -> tuple[int, int]:
-    try:
-        found = Path(path).stat()
-    except (OSError, ValueError):
-        return -1, -1
-    return found.st_size, found.st_mtime_ns
+    """Of the file, or of the archive it is in."""
+    for place in (path, path.partition("!/")[0]):
+        with suppress(OSError, ValueError):
+            found = Path(place).stat()
+            return found.st_size, found.st_mtime_ns
+    return -1, -1
