@@ -46,7 +46,7 @@ class Visitor:
         self.by_hash: dict[str, tuple[str, tuple[str, object]]] = {}
         self.state: dict[str, WidgetState] = {}
         self.hashes: set[str] = set()
-        self.page_hash = self.session_id = ""
+        self.page_hash = self.session_id = self.just_set = ""
 
     async def __aenter__(self):
         """Connect."""
@@ -118,6 +118,7 @@ class Visitor:
     async def run(self, timeout: float = 120.0) -> Run:
         """Ask for one run and wait for its end."""
         await self.ws.send(self._request().SerializeToString())
+        self.widgets = {}
         begin, run, ended = time.perf_counter(), Run(0.0, 0), None
         while True:
             raw = await asyncio.wait_for(self.ws.recv(), timeout)
@@ -142,7 +143,9 @@ class Visitor:
         rerun.query_string, rerun.page_script_hash = self.query, self.page_hash
         if not self.page_hash:
             rerun.page_name = self.page
-        for state in self.state.values():
+        for wid, state in self.state.items():
+            if self.widgets and wid not in self.widgets and wid != self.just_set:
+                continue  # a browser forgets widgets that are no longer on the page
             rerun.widget_states.widgets.add().CopyFrom(state)
         rerun.cached_message_hashes.extend(self.hashes)
         rerun.context_info.url = f"{self.http}/{self.page}"

@@ -20,6 +20,7 @@ import soundfile as sf
 from benchmarks.client import ROOT, Server, Visitor
 from core import clean, compare
 from core.compare import Look, Window
+from core.features import extract
 from core.params import CleanParams, Denoise
 
 SR = 48_000
@@ -52,12 +53,13 @@ def free_port() -> int:
 
 
 def bare(y: np.ndarray, strength: float) -> float:
-    """Wall seconds of what a changed parameter needs: denoise, and the side after at full view."""
+    """Wall seconds of what a changed parameter needs: denoise, the views and the features after."""
     look = Look(Window(0.0, y.size / SR))
     before = compare.side(y, sr=SR, look=look)
     begin = time.perf_counter()
     done = clean.clean(y, sr=SR, params=CleanParams(denoise=Denoise(strength_db=strength)))
     compare.side_after(done, before, look=look)
+    extract(done.y, sr=SR, feature_set="voice-v1")
     return time.perf_counter() - begin
 
 
@@ -97,6 +99,8 @@ async def measure(address: str, naive: int, short: Path, long: Path) -> None:
         served, needed = [], []
         for k in range(ROUNDS):
             run = await visitor.change("strength_db", [float(14 + k)])
+            if run.exceptions:
+                raise RuntimeError(run.exceptions)
             served.append(run.seconds)
             needed.append(bare(y, 14.5 + k))
     ratio = median(s / n for s, n in zip(served, needed, strict=True))

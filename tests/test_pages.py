@@ -213,3 +213,23 @@ def test_old_sounds_make_room(own_media, monkeypatch):
     assert not at.exception
     sizes = [p.stat().st_size for p in own_media.rglob("sounds/*.wav")]
     assert 0 < sum(sizes) < 500_000 + 3 * max(sizes)
+
+
+def test_an_upload_that_was_taken_already_is_passed_over(monkeypatch):
+    """A browser may send the state of an uploader that is gone; its file has been released."""
+    from streamlit.runtime.uploaded_file_manager import DeletedFile
+
+    from pages.shared import inputs
+
+    state = {"upload_0": [DeletedFile("gone")]}
+    monkeypatch.setattr(inputs.st, "session_state", state)
+    inputs._keep_uploads("upload_0")
+    assert state["upload_errors"] == []
+
+
+def test_the_features_of_a_long_recording_wait_to_be_asked_for(monkeypatch):
+    monkeypatch.setattr("pages.shared.clip_features.LONG_S", 0.5)
+    at = open_page(CLIP)
+    assert not at.dataframe
+    at.toggle(key="measure_long").set_value(True).run()
+    assert len(at.dataframe) == 1

@@ -65,6 +65,6 @@ shown = st.pills(
 over = clip_features.overlays(picked, sr, part)
 made = clip_panels.view_rows(before, after, shown, look=look, save_as=save_as, over=over)
 st.subheader("Features", anchor=False)
-clip_features.table(picked, sr, part, chain)
+clip_features.table(picked, sr, part, chain, y.size / rate)
 st.subheader("Take it along", anchor=False)
 clip_panels.downloads(picked, cleaned, made, look=look, chain=chain, sr=sr)

@@ -19,6 +19,7 @@ ABOUT_MARKS = (
     "lines, syllable nuclei triangles, pauses grey bands. An onset is not a word: on speech there "
     "are about half as many again. Pitch can jump by an octave in noise or creaky voice."
 )
+LONG_S = 90.0  # longer recordings are measured on request
 SET_TITLES = {
     "voice-v1": "For voices (voice-v1)",
     "article-v1": "The article's (article-v1)",
@@ -46,7 +47,9 @@ def overlays(picked: Picked, sr: int | None, part: tuple | None) -> figures.Over
     return figures.Overlay(found, tuple(kinds))
 
 
-def table(picked: Picked, sr: int | None, part: tuple | None, chain: CleanParams) -> None:
+def table(
+    picked: Picked, sr: int | None, part: tuple | None, chain: CleanParams, seconds: float
+) -> None:
     """Every feature with its value before and after cleaning, its unit and its meaning."""
     name = st.segmented_control(
         "Feature set",
@@ -57,6 +60,10 @@ def table(picked: Picked, sr: int | None, part: tuple | None, chain: CleanParams
         key="feature_set",
         bind="query-params",
     )
+    if seconds > LONG_S and not st.toggle(
+        f"Measure all {seconds / 60:.0f} minutes", key="measure_long", help="Takes some seconds."
+    ):
+        return
     try:
         before = cache.features(picked.ref, sr, part, None, name, picked.text)
         after = cache.features(picked.ref, sr, part, chain, name, picked.text)

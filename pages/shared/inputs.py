@@ -158,6 +158,8 @@ def _keep_uploads(key: str) -> None:
     arrived = st.session_state.get(key) or []
     errors = []
     for uploaded in arrived if isinstance(arrived, list) else [arrived]:
+        if not hasattr(uploaded, "getvalue"):  # sent again by a browser after it was taken
+            continue
         name, data = session.take(uploaded)
         if key.startswith("record"):
             name = f"Recording {len(session.mine().clips) + 1}.wav"
@@ -167,7 +169,7 @@ def _keep_uploads(key: str) -> None:
         except VoiceError as err:
             errors.append(sentence(err))
     st.session_state["upload_errors"] = errors
-    st.session_state["upload_turn"] += 1
+    st.session_state["upload_turn"] = st.session_state.get("upload_turn", 0) + 1
 
 
 def _show_notice() -> None:
