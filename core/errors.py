@@ -6,6 +6,7 @@
     - AudioLimitError      a file longer or larger than the limits allow
   - AudioTooShortError     a clip shorter than a measurement needs
   - DatasetError           files or tables of a data set missing or malformed
+  - StoreError             a workspace that is damaged, in use, or of another version
   - MissingPackageError    an optional package is not installed (also an ImportError)
 
 Every message is one sentence or two: what is wrong, where, and what to do.
@@ -34,6 +35,10 @@ class AudioTooShortError(VoiceError):
 
 class DatasetError(VoiceError):
     """Files or tables of a data set are missing or malformed."""
+
+
+class StoreError(VoiceError):
+    """A workspace is damaged, in use, of another version, or may not be written."""
 
 
 class MissingPackageError(VoiceError, ImportError):

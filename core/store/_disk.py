@@ -9,13 +9,9 @@ from pathlib import Path
 import time
 from typing import BinaryIO
 
-from core import errors
+from core.errors import StoreError
 from core.safe_text import clean
 
-# One tree of errors; the class lives beside the store where core.errors has none.
-StoreError = getattr(errors, "StoreError", None) or type(
-    "StoreError", (errors.VoiceError,), {"__doc__": "A workspace cannot be read or written."}
-)
 TEMPORARY = ".tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
