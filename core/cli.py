@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_features(commands)
     _add_extract(commands)
     _add_workspace(commands)
+    _add_replay(commands)
+    _add_mels(commands)
     return parser
 
 
@@ -112,6 +114,22 @@ def _add_workspace(commands: argparse._SubParsersAction) -> None:
     export.add_argument("--format", choices=("csv", "parquet"), default="csv")
     export.add_argument("--out", metavar="FILE", help="default: features.csv or .parquet here")
     export.set_defaults(run=_export)
+
+
+def _add_mels(commands: argparse._SubParsersAction) -> None:
+    mels = commands.add_parser("mels", help="make the mel pictures of a workspace's clips")
+    mels.add_argument("workspace", metavar="WORKSPACE")
+    mels.add_argument("--workers", type=int, default=2, metavar="N", help="processes")
+    mels.add_argument("--limit", type=int, metavar="N", help="only a sample of so many clips")
+    mels.set_defaults(run=_mels)
+
+
+def _add_replay(commands: argparse._SubParsersAction) -> None:
+    recipe = commands.add_parser("recipe", help="apply a recipe of outlier rules to a workspace")
+    recipe.add_argument("recipe", metavar="RECIPE")
+    recipe.add_argument("workspace", metavar="WORKSPACE")
+    recipe.add_argument("--out", metavar="FILE.csv", help="write the clips that are kept")
+    recipe.set_defaults(run=_replay)
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -267,4 +285,47 @@ def _export(args: argparse.Namespace) -> int:
     out = args.out or f"features.{args.format}"
     rows = Workspace.open(args.workspace).export(out, args.format)
     print(f"{rows} rows written to {out}.", file=sys.stderr)
+    return 0
+
+
+def _mels(args: argparse.Namespace) -> int:
+    from core.eda import mel_images
+
+    line = _ProgressLine()
+    found = mel_images.make(
+        args.workspace,
+        workers=args.workers,
+        limit=args.limit,
+        progress=line.show,
+        cancel=jobs.cancelled,
+    )
+    line.end()
+    print(
+        f"{found.done} mel pictures made, {found.failed} clips failed, {found.skipped} there "
+        f"before; {found.seconds:.1f} s.",
+        file=sys.stderr,
+    )
+    return 1 if found.failed or found.cancelled else 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from core import recipes
+    from core.eda import outliers
+    from core.store import Workspace
+
+    recipe, workspace = recipes.read(args.recipe), Workspace.open(args.workspace)
+    columns = (*workspace.label_columns(), *workspace.columns)
+    selection = recipes.selection_of(recipe, columns)
+    if selection:
+        print(f"selection: {selection.words()}")
+    steps = outliers.ledger(workspace, selection, recipe.rules)
+    for step in steps:
+        print(step.rule.words() if step.rule else "all rules together")
+        for loss in step.losses:
+            print(f"  {outliers.loss_words(loss)}")
+    for said in outliers.findings(steps):
+        print(said)
+    if args.out:
+        rows = outliers.write_kept(args.out, workspace, selection, recipe.rules)
+        print(f"{rows} rows written to {args.out}.", file=sys.stderr)
     return 0

@@ -10,6 +10,12 @@ st.navigation(
     {
         "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],
         "Recording": [st.Page("recording/clip.py", title="Clip", icon=":material/graphic_eq:")],
-        "Data set": [st.Page("dataset/browse.py", title="Browse", icon=":material/table_view:")],
+        "Data set": [
+            st.Page("dataset/browse.py", title="Browse", icon=":material/table_view:"),
+            st.Page("dataset/distributions.py", title="Distributions", icon=":material/bar_chart:"),
+            st.Page("dataset/correlations.py", title="Correlations", icon=":material/grid_on:"),
+            st.Page("dataset/mean_mels.py", title="Mean mels", icon=":material/gradient:"),
+            st.Page("dataset/report.py", title="Report", icon=":material/description:"),
+        ],
     }
 ).run()

@@ -76,7 +76,10 @@ def test_only_the_cache_module_caches():
             assert "st.cache_" not in path.read_text(), path
 
 
-@pytest.mark.parametrize("module", ["core.audio", "core.clean", "core.compare", "core.datasets"])
+@pytest.mark.parametrize(
+    "module",
+    ["core.audio", "core.clean", "core.compare", "core.datasets", "core.pitch", "core.segments"],
+)
 def test_importing_is_cheap(module):
     heavy = ["librosa", "sklearn", "numba", "noisereduce", "streamlit", "soundfile", "av", "scipy"]
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

@@ -48,3 +48,21 @@ def table(stops: tuple[tuple[int, int, int], ...], n: int) -> np.ndarray:
     at = np.linspace(0, len(stops) - 1, n)
     channels = [np.interp(at, range(len(stops)), np.array(stops)[:, c]) for c in range(3)]
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+# Groups of a label, told apart on light and on dark pages and by colour-blind eyes.
+GROUPS = (
+    "#3f7cc4",
+    "#d8682a",
+    "#12a08f",
+    "#9a6cc4",
+    "#b8942f",
+    "#cf5676",
+    "#6b9a3c",
+    "#4aa3c9",
+)
+OTHERS = "#a58468"
+CUT = "#d0324b"
+
+# Values from low to high as points, visible on light and on dark pages.
+RISING = ((52, 92, 178), (40, 146, 170), (96, 174, 104), (206, 170, 48), (222, 104, 36))

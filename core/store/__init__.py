@@ -8,14 +8,26 @@ Conventions: a unit is done exactly when its shard exists; its vectors are writt
 appear whole (temporary, fsync, rename, fsync of the folder) and are never changed afterwards. What
 could not be measured is null in Parquet and NaN in pandas. Times are ns since 1970, sizes bytes.
 
-* Opening: ``Workspace.create``, ``Workspace.open``
+* Opening: ``Workspace.create``, ``Workspace.open``; ``import_table`` for numbers measured elsewhere
 * Reading: ``status query histogram correlations page features failures vectors export``
 * Writing, one process at a time: ``Workspace.writer``
 """
 
 from core.store._disk import StoreError
+from core.store._import import TABLE_SET, import_table, is_imported
 from core.store._query import Histogram
 from core.store._workspace import Status, Vectors, Workspace
 from core.store._writer import Unit, Writer
 
-__all__ = ["Histogram", "Status", "StoreError", "Unit", "Vectors", "Workspace", "Writer"]
+__all__ = [
+    "TABLE_SET",
+    "Histogram",
+    "Status",
+    "StoreError",
+    "Unit",
+    "Vectors",
+    "Workspace",
+    "Writer",
+    "import_table",
+    "is_imported",
+]

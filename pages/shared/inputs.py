@@ -1,6 +1,8 @@
-"""Choosing a recording: from the demo set, an upload, or the microphone.
+"""Choosing a recording: from the demo set, a data set, an upload, or the microphone.
 
-State: ``clip`` (in the address) names a demo clip, ``mine`` one of the visitor's own.
+State: ``clip`` (in the address) names a demo clip, or, with a slash in it, a clip of the data set
+that was opened last: only what is in its catalogue is opened, never a path. ``mine`` names one of
+the visitor's own.
 """
 
 from collections.abc import Iterable
@@ -11,10 +13,12 @@ import streamlit as st
 from core import datasets, safe_text
 from core.audio import ClipRef, audio_suffixes
 from core.errors import VoiceError
-from pages.shared import cache, session, texts
-from pages.shared.errors import sentence
+from core.store import Workspace
+from pages.shared import cache, cache_browse, data, session, texts
+from pages.shared.errors import sentence, show_errors
 
-DEMO, UPLOAD, RECORD = "Demo", "Upload", "Record"
+DEMO, DATASET, UPLOAD, RECORD = "Demo", "Data", "Upload", "Record"
+OFFERED = 50  # clips of a data set in the list
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,24 @@ class Picked:
 
 def pick_clip() -> Picked:
     """The recording the visitor looks at; the page stops with a hint where there is none yet."""
+    st.session_state.setdefault("source", DEMO)
+    _follow_link()
     source = st.segmented_control(
         "Recording from",
-        [DEMO, UPLOAD, RECORD],
-        default=DEMO,
+        [DEMO, DATASET, UPLOAD, RECORD],
         required=True,
         key="source",
         persist_state="session",
+        on_change=reset_window,
         width="stretch",
     )
     _show_notice()
+    if source == DATASET:
+        return _pick_of_dataset()
+    if "clip_linked" in st.session_state:  # the address names a clip that is no longer shown
+        del st.session_state["clip_linked"]
+        if "/" in st.query_params.get("clip", ""):
+            del st.query_params["clip"]
     if source == DEMO:
         return _pick_demo()
     if source == UPLOAD:
@@ -107,6 +119,82 @@ def _pick_demo() -> Picked:
     )
     st.caption(texts.SYNTHETIC)
     return demo_picked(name)
+
+
+def _follow_link() -> None:
+    """Turn to the data set when the address newly names a clip of it."""
+    named = st.query_params.get("clip", "")
+    if "/" not in named or st.session_state.get("clip_linked") == named:
+        return
+    if _is_in_dataset(named):
+        st.session_state.update({"source": DATASET, "clip_linked": named, "clip_find": ""})
+    else:
+        st.caption(f"{safe_text.md(_short(named), 60)} is not in the data set opened last.")
+
+
+def _is_in_dataset(clip_id: str) -> bool:
+    try:
+        return _row(Workspace.open(data.last_chosen().workspace), clip_id) is not None
+    except VoiceError:
+        return False
+
+
+def _pick_of_dataset() -> Picked:
+    chosen = data.last_chosen()
+    if not (chosen.workspace / "plan.json").is_file():
+        st.info("Nothing is measured on this data set yet: open it on the page Data set first.")
+        st.stop()
+    with show_errors():
+        workspace = Workspace.open(chosen.workspace)
+        find = st.text_input(
+            "Find a clip", key="clip_find", persist_state="session", placeholder="name or words"
+        )
+        place = (workspace.key, str(workspace.folder))
+        found = cache_browse.clips(*place, "", find, "clip_id", False, 1, OFFERED, ("clip_id",))
+        named = st.session_state.get("clip_linked", "")
+        names = found.table["clip_id"].tolist()
+        if not find and named not in names and _is_in_dataset(named):
+            names.insert(0, named)
+        if not names:
+            st.info("No clip of the data set has this in its name or words.")
+            st.stop()
+        st.session_state["clip_row"] = named if named in names else names[0]
+        clip_id = st.selectbox(
+            "Clip",
+            names,
+            format_func=lambda c: safe_text.clean(_short(c), 90),
+            key="clip_row",
+            on_change=_row_chosen,
+            help=f"The first {OFFERED} that fit; find others by their name or words.",
+        )
+        _link_to(clip_id)
+        return _picked_of(_row(workspace, clip_id))
+
+
+def _row_chosen() -> None:
+    _link_to(st.session_state["clip_row"])
+    reset_window()
+
+
+def _link_to(clip_id: str) -> None:
+    st.session_state["clip_linked"] = st.query_params["clip"] = clip_id
+
+
+def _row(workspace: Workspace, clip_id: str) -> dict | None:
+    wanted = [c for c in ("path", "text", "gender", "age") if c in workspace.label_columns()]
+    rows = workspace.page(limit=1, where=("clip_id = ?", [clip_id]), columns=["clip_id", *wanted])
+    return rows.iloc[0].to_dict() if len(rows) else None
+
+
+def _picked_of(row: dict) -> Picked:
+    name, path = _short(row["clip_id"]), _known(row.get("path"))
+    if not path:
+        st.info(f"{safe_text.md(name, 60)}: this table came without sound. Choose another clip.")
+        st.stop()
+    who = ", ".join(filter(None, [_known(row.get("gender")), _known(row.get("age"))]))
+    text = _known(row.get("text"))
+    note = " ".join(filter(None, [f"Says “{text}”" if text else "", f"({who})" if who else ""]))
+    return Picked(ClipRef.of(path), name, safe_text.filename(name), note, text=text or None)
 
 
 def _clip_chosen() -> None:

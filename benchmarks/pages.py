@@ -1,0 +1,176 @@
+"""Every page of a data set, on as many clips as the article has and on a million.
+
+    python -m benchmarks.pages [--rows 1000000] [--keep FOLDER]
+
+Opens each page that stands under "Data set" in pages/main.py, changes its controls one by one, adds
+and clears a filter, and prints: the median of the server's time for a change, the most bytes that
+one change sends, and the server's memory after all pages, each beside what is wanted. A change is
+asked for with values that were not asked for before, so that no cache answers; the run that opens a
+page is printed, too, but not judged. ``--keep`` writes the workspaces there, and finds them again.
+"""
+
+import argparse
+import ast
+import asyncio
+from dataclasses import dataclass, field
+import json
+from pathlib import Path
+from statistics import median
+import tempfile
+from urllib.parse import quote
+
+import psutil
+
+from benchmarks.big_workspace import build
+from benchmarks.client import ROOT, Run, Server, Visitor
+from benchmarks.clip_page import free_port
+from core import datasets
+from pages.shared.data import Chosen
+
+ARTICLE, MILLION = 9_078, 1_000_000
+WANTED_S = {ARTICLE: 0.3, MILLION: 1.5}
+WANTED_MB, WANTED_RSS_GB = 1.0, 1.5
+COMMON = ("data_", "filter_", "low_", "high_", "in_", "contains_", "job_")  # of every page
+MOST = 4  # values tried of one control
+SELECTIONS = (
+    [["f0_median_hz", ">=", 150.5]],
+    [["gender", "in", ["female"]]],
+    [["duration_s", "<=", 5.25], ["gender", "in", ["male"]]],
+)
+
+
+@dataclass
+class Found:
+    """What the visitor saw on one page."""
+
+    page: str
+    first: Run
+    seconds: list[float] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+    slowest: tuple[float, str] = (0.0, "")
+    wrong: list[str] = field(default_factory=list)
+
+    def note(self, what: str, run: Run) -> None:
+        """One change."""
+        self.seconds.append(run.seconds)
+        self.received.append(run.received)
+        self.slowest = max(self.slowest, (run.seconds, what))
+        self.wrong += run.exceptions
+
+
+def pages() -> list[str]:
+    """Address of every page under "Data set", read from pages/main.py."""
+    for node in ast.walk(ast.parse((ROOT / "pages" / "main.py").read_text())):
+        if isinstance(node, ast.Dict):
+            for key, group in zip(node.keys, node.values, strict=True):
+                if getattr(key, "value", None) == "Data set":
+                    calls = [n for n in ast.walk(group) if isinstance(n, ast.Call)]
+                    return [_address(call) for call in calls]
+    raise RuntimeError('pages/main.py has no group "Data set"')
+
+
+def _address(call: ast.Call) -> str:
+    given = {k.arg: k.value.value for k in call.keywords if isinstance(k.value, ast.Constant)}
+    return given.get("url_path") or Path(call.args[0].value).stem
+
+
+def values_of(kind: str, body) -> list:
+    """Other values of a control than the one it has, as the browser would send them."""
+    if kind == "selectbox":
+        return [o for i, o in enumerate(body.options) if i != body.default][:MOST]
+    if kind == "button_group":
+        names = [o.content for o in body.options]
+        return [[n] for i, n in enumerate(names) if i not in set(body.default)][:MOST]
+    if kind == "slider" and not body.options and len(body.default) == 1:
+        low, high = float(body.min), float(body.max)
+        return [[low + share * (high - low)] for share in (0.25, 0.75)]
+    if kind == "checkbox":
+        return [not body.default]
+    return []
+
+
+def key_of(wid: str) -> str:
+    """The key in a widget's id."""
+    return wid.split("-", 2)[2] if wid.startswith("$$") else ""
+
+
+async def visit(address: str, page: str) -> Found:
+    """Open a page, then change each control; a control that comes up on the way is tried, too."""
+    async with Visitor(address, page) as visitor:
+        found = Found(page, await visitor.run())
+        found.wrong += found.first.exceptions
+        tried: set[str] = set()
+        while todo := [
+            (key_of(wid), kind, body)
+            for wid, (kind, body) in visitor.widgets.items()
+            if key_of(wid) not in tried and values_of(kind, body) and _own(key_of(wid))
+        ]:
+            key, kind, body = todo[0]
+            tried.add(key)
+            for value in values_of(kind, body):
+                if not any(key_of(wid) == key for wid in visitor.widgets):
+                    break
+                found.note(f"{key} = {value}", await visitor.change(key, value))
+        for rows in SELECTIONS:
+            visitor.query = f"sel={quote(json.dumps(rows, separators=(',', ':')))}"
+            found.note(f"filter {rows[0][0]}", await visitor.run())
+    return found
+
+
+def _own(key: str) -> bool:
+    return bool(key) and key != "None" and not key.startswith(COMMON)
+
+
+def report(found: Found, rows: int) -> None:
+    """One line for a page, and one for its slowest change."""
+    seconds = median(found.seconds) if found.seconds else 0.0
+    most = max(found.received, default=0) / 1e6
+    fast = "" if seconds <= WANTED_S[rows] else "  TOO SLOW"
+    small = "" if most <= WANTED_MB else "  TOO LARGE"
+    print(
+        f"  {found.page:14} {1e3 * seconds:6.0f} ms (wanted {1e3 * WANTED_S[rows]:.0f}){fast}, "
+        f"at most {most:.2f} MB a change (wanted {WANTED_MB:g}){small}; "
+        f"{len(found.seconds)} changes, opened in {found.first.seconds:.2f} s with "
+        f"{found.first.received / 1e6:.2f} MB"
+    )
+    print(f"  {'':14} slowest {found.slowest[0]:.2f} s: {found.slowest[1]}")
+    for said in dict.fromkeys(found.wrong):
+        print(f"  {'':14} WRONG: {said}")
+
+
+async def measure(folder: Path, rows: int, names: list[str]) -> None:
+    """All pages on a workspace of so many clips."""
+    chosen = Chosen(str(datasets.demo_folder()), "voice-v1", "")
+    at = folder / chosen.workspace.name
+    if not (at / "plan.json").is_file():
+        build(at, rows)
+    print(f"{rows:,} clips")
+    with Server(ROOT / "app.py", free_port(), PHONOSCOPE_WORKSPACES=str(folder)) as server:
+        process = psutil.Process(server.process.pid)
+        async with Visitor(server.address) as visitor:
+            await visitor.run()
+        most = 0.0
+        for name in names:
+            report(await visit(server.address, name), rows)
+            most = max(most, process.memory_info().rss / 1e9)
+        if rows == MILLION:
+            large = "" if most <= WANTED_RSS_GB else "  TOO LARGE"
+            print(f"  memory of the server: {most:.2f} GB (wanted {WANTED_RSS_GB:g}){large}")
+
+
+async def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, choices=(ARTICLE, MILLION), action="append")
+    parser.add_argument("--page", action="append", help="only this page, such as distributions")
+    parser.add_argument("--keep", type=Path)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temp:
+        for rows in args.rows or (ARTICLE, MILLION):
+            folder = (args.keep or Path(temp)) / str(rows)
+            folder.mkdir(parents=True, exist_ok=True)
+            await measure(folder, rows, args.page or pages())
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

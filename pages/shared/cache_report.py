@@ -1,0 +1,31 @@
+"""Cached answers of the report page and of the cautions; keys are small, see ``cache``."""
+
+import streamlit as st
+
+from core import report
+from core.eda import cautions as beware
+from core.eda.cautions import Caution
+from core.eda.selecting import selected
+from core.report import Measures, Sheet
+from core.store import Workspace
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def cautions(key: tuple, folder: str, selection: str) -> tuple[Caution, ...]:
+    """See core.eda.cautions.cautions."""
+    workspace = Workspace.open(folder)
+    return beware.cautions(workspace, selected(workspace, selection))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def sheet(key: tuple, folder: str, selection: str) -> Sheet:
+    """See core.report.sheet."""
+    workspace = Workspace.open(folder)
+    return report.sheet(workspace, selected(workspace, selection))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def measures(key: tuple, folder: str, selection: str, by: str | None) -> Measures:
+    """See core.report.measures."""
+    workspace = Workspace.open(folder)
+    return report.measures(workspace, selected(workspace, selection), by)

@@ -1,0 +1,47 @@
+"""Mean mels in real Chromium: pictures made in the background, groups compared, clips heard."""
+
+from pathlib import Path
+
+from browser import CHROMIUM, go, settle
+from playwright.sync_api import expect
+import pytest
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
+]
+
+
+def test_pictures_are_made_two_groups_compared_and_the_nearest_clips_heard(page, server):
+    go(page, f"{server}/mean_mels")
+    measure = page.get_by_role("button", name="Measure", exact=True)
+    make = page.get_by_role("button", name="Make pictures")
+    expect(measure.or_(make)).to_be_visible(timeout=30_000)
+    if measure.is_visible():
+        measure.click()
+    expect(make).to_be_visible(timeout=120_000)
+    settle(page)
+    make.click()
+    charts = page.locator(".js-plotly-plot")
+    expect(charts).to_have_count(4, timeout=60_000)
+    settle(page)
+    said = page.get_by_text("where male is stronger by")
+    expect(said).to_be_visible()
+    layers = page.locator(".st-key-mel_difference .heatmaplayer image")
+    expect(layers).to_have_count(2, timeout=30_000)
+    page.get_by_text("Fade what may be chance").click()
+    settle(page)
+    expect(layers).to_have_count(1, timeout=30_000)
+    assert "mels_masked=false" in page.url
+    page.get_by_text("Hear the five clips nearest to each mean").click()
+    players = page.locator("[data-testid=stAudio]")
+    expect(players).to_have_count(10, timeout=60_000)
+    settle(page)
+    answer = page.request.get(players.first.get_attribute("src"))
+    assert answer.ok
+    assert answer.body()[:4] == b"RIFF"
+    with page.expect_download() as csv:
+        page.get_by_role("button", name="Download CSV").click()
+    lines = Path(csv.value.path()).read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "hz,time_s,a_db,b_db,difference_db,significant"
+    assert len(lines) == 1 + 128 * 93
