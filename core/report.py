@@ -16,7 +16,7 @@ from core.eda.cautions import WARNING, Caution
 from core.eda.distributions import Balance
 from core.eda.outliers import seconds_column
 from core.features import FeatureSpec
-from core.figures.palette import DIVERGING, GROUPS, table
+from core.figures.palette import DIVERGING, GROUPS, QUIET, table
 from core.filters import Selection
 from core.safe_text import clean
 from core.store import Workspace
@@ -84,16 +84,15 @@ def sheet(workspace: Workspace, selection: Selection) -> Sheet:
     labels, length = workspace.label_columns(), seconds_column(workspace)
     hours = f'sum("{length}"::DOUBLE) / 3600' if length else "NULL::DOUBLE"
     who = "count(DISTINCT speaker_id)" if "speaker_id" in labels else "0"
+    names = [n for n in LABELS if n in labels]
+    filled = "".join(f", count({n}) AS {n}" for n in names)
     row = workspace.query(
-        f"SELECT count(*) AS n, {hours} AS h, {who} AS s FROM clips WHERE {sql}", values
+        f"SELECT count(*) AS n, {hours} AS h, {who} AS s{filled} FROM clips WHERE {sql}", values
     ).iloc[0]
     status = workspace.status()
-    found = [
-        distributions.balance(workspace, selection, name, MOST_VALUES)
-        for name in LABELS
-        if name in labels
-    ]
-    known = tuple(b for b in found if set(b.groups) - {distributions.UNKNOWN})
+    known = tuple(
+        distributions.balance(workspace, selection, n, MOST_VALUES) for n in names if row[n]
+    )
     hours = float(row["h"]) if row["h"] is not None else float("nan")
     speakers = int(row["s"]) or None
     clips = int(row["n"])
@@ -327,7 +326,7 @@ def histogram_svg(spread: Spread, titles: Mapping[str, str]) -> str:
     wide, tall = WIDTH - LEFT - 8, HEIGHT - BOTTOM - 8
     x = LEFT + (spread.edges - low) / (high - low) * wide
     shapes = []
-    for share, colour in zip(spread.shares, GROUPS, strict=False):
+    for share, colour in zip(spread.shares, _colours(spread), strict=True):
         y = np.repeat(8 + tall * (1 - share / top), 2)
         at = np.repeat(x, 2)[1:-1]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(at, y, strict=True))
@@ -353,12 +352,19 @@ def histogram_svg(spread: Spread, titles: Mapping[str, str]) -> str:
     said = _e(spread_sentence(spread, titles), 400)
     keys = [
         f'<i style="background:{c}"></i>{_e(g, 30)} '
-        for g, c in zip(spread.groups, GROUPS, strict=False)
+        for g, c in zip(spread.groups, _colours(spread), strict=True)
         if g
     ]
     svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
     caption = f"<figcaption>{''.join(keys)}<br>{said}</figcaption>"
     return f"<figure>{svg}{''.join(shapes)}</svg>{caption}</figure>"
+
+
+def _colours(spread: Spread) -> list[str]:
+    return [
+        QUIET if group == distributions.UNKNOWN else GROUPS[i % len(GROUPS)]
+        for i, group in enumerate(spread.groups)
+    ]
 
 
 def _heat_map(measured: Measures, titles: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ st.navigation(
             st.Page("dataset/distributions.py", title="Distributions", icon=":material/bar_chart:"),
             st.Page("dataset/correlations.py", title="Correlations", icon=":material/grid_on:"),
             st.Page("dataset/mean_mels.py", title="Mean mels", icon=":material/gradient:"),
+            st.Page("dataset/map.py", title="Map", icon=":material/scatter_plot:"),
             st.Page("dataset/report.py", title="Report", icon=":material/description:"),
         ],
     }

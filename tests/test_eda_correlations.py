@@ -247,6 +247,15 @@ def test_the_heat_map_draws_r_times_100_and_rings_what_is_not_significant(worksp
     assert (fig.layout.shapes[0].x0, fig.layout.shapes[0].y0) == (-0.5, 0.5)
 
 
+def test_the_rings_follow_the_corrected_p_value():
+    r, n = np.full((2, 2), 0.5), np.full((2, 2), 9)
+    p, q = np.full((2, 2), 0.04), np.full((2, 2), 0.06)
+    found = eda.Correlations(("a", "b"), r, n, p, q, "pearson", False, 9, 9, None)
+    assert figures.heat_map(found, {}, ("a", "b")).data[1].x.size == 4
+    found = eda.Correlations(("a", "b"), r, n, q, p, "pearson", False, 9, 9, None)
+    assert figures.heat_map(found, {}, ("a", "b")).data[1].x.size == 0
+
+
 def test_a_heat_map_of_80_columns_is_small_enough_to_send(tmp_path):
     rng = np.random.default_rng(0)
     names = [f"f{i:02d}" for i in range(80)]

@@ -16,7 +16,7 @@ LAYERS = [
     {"features", "compare", "datasets", "marks", "filters"},
     {"store", "jobs"},
     {"extract", "eda", "notes", "recipes"},
-    {"script", "figures"},
+    {"script", "figures", "report"},
     {"cli", "__main__"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

@@ -256,7 +256,7 @@ def test_recordings_with_a_table_offer_both(nothing, wav):
 def test_a_clip_of_the_data_set_opens_on_the_clip_page(measured):
     at = open_page(CLIP, clip="demo/demo_hum_50_hz")
     assert at.title[0].value.replace("\\", "") == "demo_hum_50_hz"
-    assert at.button_group(key="source").value == "Data set"
+    assert at.button_group(key="source").value == "Data"
     at.text_input(key="clip_find").set_value("clipping").run()
     assert at.title[0].value.replace("\\", "") == "demo_clipping"
     at.button_group(key="source").set_value("Demo").run()
@@ -273,7 +273,7 @@ def test_a_path_in_the_address_opens_nothing(measured, clip):
 
 def test_the_clip_page_says_that_nothing_is_measured(nothing):
     at = open_page(CLIP, clip="demo/demo_clean")
-    at.button_group(key="source").set_value("Data set").run()
+    at.button_group(key="source").set_value("Data").run()
     assert not at.exception
     assert "Nothing is measured on this data set" in said(at)
 

@@ -189,9 +189,7 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.maximum(squares, 0, out=squares)
 
 
-def _edges_within(
-    x: np.ndarray, nearest: np.ndarray, limit: float
-) -> list[tuple[int, int, float]]:
+def _edges_within(x: np.ndarray, nearest: np.ndarray, limit: float) -> list[tuple[int, int, float]]:
     """Pairs (i < j) of points nearer than ``limit``, and their distances, the nearest first."""
     x = x.astype(np.float32)
     reach = max(limit, LEAST) * 1.01 + 0.01  # of single precision; checked again below

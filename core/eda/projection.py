@@ -277,13 +277,12 @@ def store(folder: Path, made: Projection) -> None:
 
 
 def table(workspace: Workspace, made: Projection, space: str, column: str) -> "pd.DataFrame":
-    """What is drawn, and what it was made of: clip_id, map_x, map_y, the label, and the columns."""
+    """What is drawn, and what it was made of: clip_id, map_x, map_y, colour, then the columns."""
     import pandas as pd
 
     x, names = _read(workspace, made.clip_ids, space)
     drawn = pd.DataFrame({"clip_id": made.clip_ids, "map_x": made.xy[:, 0], "map_y": made.xy[:, 1]})
-    if column not in names:
-        drawn[column] = column_of(workspace, made.clip_ids, column)
+    drawn["colour"] = column_of(workspace, made.clip_ids, column)
     return pd.concat([drawn, pd.DataFrame(x, columns=list(names))], axis=1)
 
 

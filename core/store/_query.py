@@ -26,6 +26,9 @@ Fetch = Callable[["duckdb.DuckDBPyConnection"], Any]
 Where = str | tuple[str, Sequence[Any]] | None
 _BLOCK = 128  # rows
 _LARGE, _MOST_PARTS = 20_000, 512  # where joining by row number pays
+_MOST_OPEN = 4  # databases that are kept
+_OPEN: "dict[Path, _Database]" = {}
+_OPENING = threading.Lock()
 _IN_STEP: dict[tuple, str] = {}  # what was found about plans, by folder, plan and units
 _OURS = ("unit", "from_unit")
 
@@ -62,34 +65,51 @@ def split_where(where: Where) -> tuple[str, list[Any]]:
     return f"({where[0]})", list(where[1])
 
 
-class Connection:
-    """A locked-down in-memory database whose views are the workspace's files."""
+class _Database:
+    """A locked-down in-memory database, shared by all who ask about a folder."""
 
     def __init__(self, folder: Path):
         import duckdb
 
-        self.folder = folder
-        self._lock = threading.Lock()
-        self._seen: tuple = ()
-        self._base = duckdb.connect(":memory:")
-        root = str(folder.resolve())
+        self.lock = threading.Lock()
+        self.seen: tuple = ()
+        self.base = duckdb.connect(":memory:")
         for sql in (
-            f"SET allowed_directories=[{literal(root)}]",
+            f"SET allowed_directories=[{literal(str(folder.resolve()))}]",
             "SET enable_external_access=false",
             "SET autoinstall_known_extensions=false",
             "SET lock_configuration=true",
         ):
-            self._base.execute(sql)
+            self.base.execute(sql)
+
+    @classmethod
+    def of(cls, folder: Path) -> "_Database":
+        """The folder's own; to make one takes longer than most questions."""
+        with _OPENING:
+            found = _OPEN.pop(folder, None) or cls(folder)
+            _OPEN[folder] = found
+            while len(_OPEN) > _MOST_OPEN:
+                _OPEN.pop(next(iter(_OPEN)))
+            return found
+
+
+class Connection:
+    """Asks a database whose views are the workspace's files."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._database = _Database.of(folder)
+        self._base = self._database.base
 
     def refresh(self, plan: Plan, units: Sequence[int]) -> None:
         """Point the views at the plan's catalogue and at these units."""
-        seen = (plan.revision, tuple(units))
-        with self._lock:
-            if seen == self._seen:
+        seen = (plan.id, plan.revision, plan.columns, tuple(units))
+        with self._database.lock:
+            if seen == self._database.seen:
                 return
             for name, sql in self._views(plan, units).items():
                 self._base.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
-            self._seen = seen
+            self._database.seen = seen
 
     def _views(self, plan: Plan, units: Sequence[int]) -> dict[str, str]:
         shards, vectors = self._source("shards", units), self._source("vectors", units)
@@ -200,8 +220,10 @@ class Connection:
         return ParameterError(f"This question cannot be answered: {clean(first, 300)}.")
 
     def close(self) -> None:
-        """End the database; cursors end with it."""
-        self._base.close()
+        """Let go of the folder's database; whoever asks again gets a new one."""
+        with _OPENING:
+            if _OPEN.get(self.folder) is self._database:
+                del _OPEN[self.folder]
 
 
 def _files(paths: Sequence[Path]) -> str:

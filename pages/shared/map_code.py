@@ -38,20 +38,8 @@ import umap
 xy = umap.UMAP(n_neighbors=min(15, len(x) - 1), random_state=0).fit_transform(x)
 """,
 }
-_NUMBERS = """
-import matplotlib.pyplot as plt
-
-plt.scatter(*xy.T, c=table[{column!r}], s=9)
-plt.colorbar(label={column!r})
-plt.show()
-"""
-_GROUPS = """
-import matplotlib.pyplot as plt
-
-for group, rows in table.groupby({column!r}, dropna=False).indices.items():
-    plt.scatter(*xy[rows].T, s=9, label=group)
-plt.legend()
-plt.show()
+_POINTS = """
+points = pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "colour": table["colour"]})
 """
 _DISTANCES = """
 from sklearn.neighbors import NearestNeighbors
@@ -60,24 +48,18 @@ nearest = NearestNeighbors(n_neighbors=1).fit(x.to_numpy()).kneighbors()[0][:, 0
 logs = np.log(nearest[nearest > 1e-3])
 spread = 1.4826 * np.median(abs(logs - np.median(logs)))
 threshold = np.exp(np.median(logs) - {spreads} * max(spread, 0.15))
-print(f"threshold {{threshold:.4f}}, {{(nearest <= threshold).sum()}} clips below it")
 """
 
 
-def cloud(params: MapParams, name: str, column: str, numeric: bool) -> str:
-    """The map from "CSV of the map"; ``column`` colours it."""
-    first = {"features": "4:", "both": "4:", "mel": "4:"}[params.space]
-    if numeric and params.space != "mel":
-        first = "3:"  # the colour is one of the features
-    columns = f"table.columns[{first}]"
-    lines = _READ.format(name=name, columns=columns)
+def cloud(params: MapParams, name: str) -> str:
+    """``points``, from "CSV of the map"."""
+    lines = _READ.format(name=name, columns="table.columns[4:]")
     lines += _BLOCKS if params.space == "both" else ""
-    lines += _METHODS[params.method].format(iterations=ITERATIONS)
-    return lines + (_NUMBERS if numeric else _GROUPS).format(column=column)
+    return lines + _METHODS[params.method].format(iterations=ITERATIONS) + _POINTS
 
 
 def distances(name: str, space: str, spreads: float) -> str:
-    """The threshold of duplicates from "CSV of what is compared"."""
+    """``nearest`` and ``threshold``, from "CSV of what is compared"."""
     lines = _READ.format(name=name, columns="table.columns[1:]")
     lines += _BLOCKS if space == "both" else "x = x / np.sqrt(x.shape[1])\n"
     return lines + _DISTANCES.format(spreads=spreads)

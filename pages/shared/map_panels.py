@@ -21,10 +21,10 @@ from pages.shared.data import Opened
 from pages.shared.errors import sentence
 
 VIEWS = ["Map", "Duplicates", "Label errors", "Outliers"]
-SIZES = {"pca": (2_000, 5_000, 20_000), "tsne": (1_000, 2_000, 5_000), "umap": (1_000, 2_000, 5_000)}
+SLOW = (1_000, 2_000, 5_000)
+SIZES = {"pca": (2_000, 5_000, 20_000), "tsne": SLOW, "umap": SLOW}
 USUAL = {"pca": 5_000, "tsne": 2_000, "umap": 2_000}
 NO_COLOURS = {"clip_id", "path", "text", "size", "mtime_ns"}
-FEW_SPEAKERS = 10
 ABOUT = {
     "pca": "PCA turns the space so that most of the variance lies in the plane: distances keep "
     "their meaning, and what is overlaid may be apart in other directions.",
@@ -124,7 +124,7 @@ def finding(shown: Look, found: Agreement) -> str:
     if not np.isfinite(found.share):
         return f"{shown.title} is known of too few clips to say how it lies on this map."
     if shown.numeric:
-        return f"{shown.title} of a clip and of {who} on this map correlate at r = {found.share:.2f}."
+        return f"{shown.title}: a clip and {who} on this map correlate at r = {found.share:.2f}."
     return (
         f"{found.share:.0%} of clips have the same value of {shown.title} as {who} on this map; "
         f"{found.chance:.0%} would by chance."
@@ -133,8 +133,11 @@ def finding(shown: Look, found: Agreement) -> str:
 
 def _key(opened: Opened, text: str, shown: Look) -> str:
     """The chart's name: another map has no lasso of this one."""
-    about = repr((opened.key, text, shown)).encode("utf-8", "surrogateescape")
-    return f"map_{blake2b(about, digest_size=6).hexdigest()}"
+    return f"map_{_digest((opened.key, text, shown))}"
+
+
+def _digest(about: object) -> str:
+    return blake2b(repr(about).encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
 
 
 def _picked(made: Projection, event) -> np.ndarray:
@@ -162,24 +165,20 @@ def _chosen(
         known = values[np.isfinite(values)]
         said = f"{shown.title}: median {np.median(known):,.4g}" if known.size else ""
     else:
-        counts = [f"{g} {n:,}" for g, n in zip(colours.groups, _counts(values, colours), strict=True) if n]
-        said = f"{shown.title}: {', '.join(counts)}"
+        counts = np.bincount(values, minlength=len(colours.groups))
+        pairs = zip(colours.groups, counts, strict=True)
+        said = f"{shown.title}: {', '.join(f'{g} {n:,}' for g, n in pairs if n)}"
     st.caption(md(said, 300))
     at = 1
     left, right = st.columns([3, 2], gap="large")
     with left:
         if ids.size > 1:
             # Its key follows the clips, so that another lasso starts at its first clip.
-            key = f"map_at_{blake2b(repr(ids.tolist()).encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
-            at = st.pagination(ids.size, key=key)
+            at = st.pagination(ids.size, key=f"map_at_{_digest(ids.tolist())}")
         play.clip(opened, ids[at - 1], "map")
     with right:
         _select(opened, ids)
         _tag(opened, ids)
-
-
-def _counts(values: np.ndarray, colours: Colour) -> np.ndarray:
-    return np.bincount(values, minlength=len(colours.groups))
 
 
 def _select(opened: Opened, ids: np.ndarray) -> None:
@@ -202,7 +201,7 @@ def _select(opened: Opened, ids: np.ndarray) -> None:
         width="stretch",
     )
     if not fits:
-        st.caption("So many clips do not fit in a page's address: draw a smaller lasso, or tag them.")
+        st.caption("So many do not fit in a page's address: draw a smaller lasso, or tag them.")
 
 
 def _tag(opened: Opened, ids: np.ndarray) -> None:
@@ -257,7 +256,7 @@ def _below(folder: str, made: Projection, shown: Look, name: str) -> None:
     )
     with st.expander("Show the code", icon=":material/code:"):
         st.caption("These lines make the map anew from “CSV of the map”; axes may be mirrored.")
-        st.code(map_code.cloud(shown.params, f"{name}.csv", shown.column, shown.numeric))
+        st.code(map_code.cloud(shown.params, f"{name}.csv"))
 
 
 def _job(opened: Opened, chosen: Selection, params: MapParams) -> None:

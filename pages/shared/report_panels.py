@@ -109,8 +109,9 @@ def _totals(counted: Sheet) -> None:
 def _main(opened: Opened, measured: Measures) -> None:
     """The main features' histograms, as they are in the report."""
     st.caption(f"Of {measured.rows:,} clips. {report.TAILS}")
-    cells = st.columns(2)
+    cells = []
     for i, spread in enumerate(measured.spreads):
+        cells = cells if i % 2 else st.columns(2)
         none = spread.sizes * 0
         found = Distribution(
             *(spread.column, False, spread.edges, spread.groups, spread.counts, none),

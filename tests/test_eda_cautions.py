@@ -1,0 +1,236 @@
+"""Cautions: each on a table made to deserve it, and none on one that does not."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.big_workspace import build
+from core.eda import cautions as module
+from core.eda.cautions import NOTE, WARNING, cautions, gini
+from core.filters import Filter, Selection
+from core.store import Workspace, _query
+
+N = 400
+COLUMNS = ("f0_median_hz", "snr_db", "duration_s", "jitter_local_pct")
+ALL = Selection()
+
+
+def fair(n: int = N) -> pd.DataFrame:
+    """Two genders, four ages, forty speakers of ten clips each, own texts: nothing to say."""
+    i = np.arange(n)
+    speaker = i % 40
+    return pd.DataFrame(
+        {
+            "clip_id": [f"c/{k:04d}" for k in i],
+            "path": None,
+            "size": 1,
+            "mtime_ns": 1,
+            "text": [f"Sentence {k}" for k in i],
+            "speaker_id": [f"s{k:02d}" for k in speaker],
+            "gender": np.where(speaker % 2, "male", "female"),
+            "age": np.array(["teens", "twenties", "thirties", "sixties"])[speaker // 2 % 4],
+        }
+    )
+
+
+def store(folder, table: pd.DataFrame, values=None, failed: int = 0) -> Workspace:
+    """A workspace of these labels; ``values`` maps columns to arrays, others are noise."""
+    rng, n = np.random.default_rng(0), len(table)
+    numbers = {c: rng.standard_normal(n) for c in COLUMNS} | (values or {})
+    workspace = Workspace.create(folder, recipe={"feature_set": "voice-v1"}, columns=COLUMNS)
+    with workspace.writer() as writer:
+        writer.set_catalogue(table, unit_size=500)
+        for unit in writer.missing():
+            rows = []
+            for item in unit.items:
+                k = int(item["clip_id"][-4:])
+                row = {"clip_id": item["clip_id"]}
+                bad = {"error": "AudioReadError", "message": "It is bad."}
+                good = {"values": {c: float(numbers[c][k]) for c in COLUMNS}}
+                rows.append(row | (bad if k < failed else good))
+            writer.write(unit.number, rows)
+    return workspace
+
+
+def only(found, about: str) -> list:
+    return [c for c in found if c.about == about]
+
+
+def test_a_fair_table_gives_no_caution(tmp_path):
+    assert cautions(store(tmp_path / "w", fair()), ALL) == ()
+
+
+def test_uneven_groups_are_named_with_their_ratio(tmp_path):
+    table = fair()
+    table["gender"] = np.where(table.index % 20, "male", "female")  # 380 and 20
+    (found,) = only(cautions(store(tmp_path / "w", table), ALL), "gender")[:1]
+    assert found.level == WARNING
+    assert "male has 380 clips, female 20 (19.0 to 1)" in found.text
+
+
+def test_the_parts_of_a_split_may_be_uneven(tmp_path):
+    table = fair()
+    table["split"] = np.where(table.index % 20, "train", "test")
+    assert not only(cautions(store(tmp_path / "w", table), ALL), "split")
+
+
+def test_a_missing_label_is_counted(tmp_path):
+    table = fair()
+    table.loc[table.index % 4 == 0, "age"] = None
+    text = [c.text for c in only(cautions(store(tmp_path / "w", table), ALL), "age")]
+    assert any("of 100 of 400 clips (25 %) is not known" in t for t in text)
+
+
+def test_labels_known_for_no_clip_give_one_note_each(tmp_path):
+    table = fair().assign(gender=None, age=None, speaker_id=None)
+    found = cautions(store(tmp_path / "w", table), ALL)
+    assert [c.level for c in only(found, "gender") + only(found, "age")] == [NOTE, NOTE]
+    assert [c.level for c in only(found, "speaker_id")] == [WARNING]
+
+
+def test_a_table_without_speakers_and_labels_is_judged_too(tmp_path):
+    table = fair()[["clip_id", "path", "size", "mtime_ns", "text"]]
+    (found,) = cautions(store(tmp_path / "w", table), ALL)
+    assert found.about == "speaker_id" and "not known" in found.text
+
+
+def test_few_speakers_in_a_group_are_named(tmp_path):
+    table = fair()
+    table["gender"] = np.where(table["speaker_id"] < "s03", "female", "male")
+    (found,) = [c for c in cautions(store(tmp_path / "w", table), ALL) if "few speakers" in c.text]
+    assert "female (3)" in found.text and "male (" not in found.text.replace("female", "")
+
+
+def test_a_dominating_speaker_is_found(tmp_path):
+    table = fair()
+    table.loc[table.index < 200, "speaker_id"] = "s39"
+    (found,) = only(cautions(store(tmp_path / "w", table), ALL), "speaker_id")
+    assert "has 205, 51 % of all" in found.text
+
+
+def test_one_single_voice_is_a_warning(tmp_path):
+    found = cautions(store(tmp_path / "w", fair().assign(speaker_id="s")), ALL)
+    assert [c.level for c in only(found, "speaker_id")] == [WARNING]
+
+
+def test_an_empty_feature_is_named(tmp_path):
+    values = {"jitter_local_pct": np.where(np.arange(N) % 4, np.nan, 1.0)}
+    (found,) = cautions(store(tmp_path / "w", fair(), values), ALL)
+    assert "1 feature has no value" in found.text and "Jitter, local (%) (75 %)" in found.text
+
+
+def test_failures_are_a_share_of_the_data_set(tmp_path):
+    (found,) = only(cautions(store(tmp_path / "w", fair(), failed=60), ALL), "failures")
+    assert found.level == WARNING and "60 of the data set's 400 clips (15 %)" in found.text
+
+
+def test_groups_recorded_differently_are_a_confound(tmp_path):
+    noise = np.random.default_rng(1).standard_normal(N)
+    values = {"snr_db": 20 + noise + 2 * (np.arange(N) % 2)}  # men are 2 deviations higher
+    (found,) = cautions(store(tmp_path / "w", fair(), values), ALL)
+    assert (found.level, found.about) == (WARNING, "gender")
+    assert "Signal-to-noise ratio (dB)" in found.text
+
+
+def test_a_pitch_that_goes_with_gender_is_no_confound(tmp_path):
+    values = {"f0_median_hz": 200.0 - 90 * (np.arange(N) % 2)}
+    assert cautions(store(tmp_path / "w", fair(), values), ALL) == ()
+
+
+def test_sampling_rates_that_go_with_a_label_are_a_confound(tmp_path):
+    table = fair()
+    table["sampling_rate"] = np.where(table["gender"] == "male", 8000, 48000)
+    (found,) = cautions(store(tmp_path / "w", table), ALL)
+    assert "sampling_rate goes with the gender" in found.text and "100 %" in found.text
+
+
+def test_repeated_texts_are_counted_whatever_their_case(tmp_path):
+    table = fair()
+    table.loc[:99, "text"] = ["Hello", "hello "] * 50
+    (found,) = only(cautions(store(tmp_path / "w", table), ALL), "text")
+    assert "100 of 400 clips (25 %)" in found.text and "(1 text)" in found.text
+
+
+def test_a_selection_is_judged_by_its_own_clips(tmp_path):
+    workspace = store(tmp_path / "w", fair())
+    few = Selection((Filter("speaker_id", "in", ("s00", "s01")),))
+    found = cautions(workspace, few)
+    assert any("Only 20 clips" in c.text for c in found)
+    assert found[0].level == WARNING and found[-1].level == NOTE
+
+
+def test_an_empty_workspace_and_an_empty_selection_say_so(tmp_path):
+    workspace = Workspace.create(tmp_path / "w", recipe={"feature_set": "voice-v1"}, columns=["a"])
+    assert [c.about for c in cautions(workspace, ALL)] == ["clips"]
+    full = store(tmp_path / "v", fair())
+    none = Selection((Filter("gender", "=", "nobody"),))
+    assert [c.about for c in cautions(full, none)] == ["clips"]
+
+
+def test_a_hostile_label_stays_one_visible_line(tmp_path):
+    table = fair()
+    table["gender"] = np.where(table.index % 20, "a\n\u202e<script>", "b")
+    for found in cautions(store(tmp_path / "w", table), ALL):
+        assert "\n" not in found.text and "\u202e" not in found.text
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=50))
+@settings(max_examples=50, deadline=None)
+def test_gini_is_half_the_mean_difference_over_the_mean(counts):
+    x = np.array(counts, float)
+    pairs = np.abs(x[:, None] - x[None, :]).mean()
+    assert gini(x) == pytest.approx(pairs / (2 * x.mean()), abs=1e-9)
+
+
+def test_the_difference_of_means_is_cohens_d():
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(1, 1, 5000), rng.normal(0, 1, 5000)
+    d, rest = module._against_rest(
+        np.array([a.size, b.size], float),
+        np.array([a.mean(), b.mean()]),
+        np.array([a.var(), b.var()]),
+    )
+    pooled = np.sqrt((a.var() + b.var()) / 2)
+    assert d[0] == pytest.approx((a.mean() - b.mean()) / pooled)
+    assert rest[0] == pytest.approx(b.mean())
+
+
+def test_a_large_workspace_is_joined_by_row_and_answers_as_by_name(tmp_path, monkeypatch):
+    _query._IN_STEP.clear()
+    folder = build(tmp_path / "w", 21_000).folder
+    questions = (
+        "SELECT gender, count(*), count(DISTINCT speaker_id), sum(f0_median_hz) FROM clips "
+        "GROUP BY 1 ORDER BY 1",
+        "SELECT clip_id, speaker_id, snr_db FROM clips WHERE gender = 'female' AND snr_db > 20 "
+        "ORDER BY snr_db DESC, clip_id LIMIT 50",
+    )
+    answers = []
+    for most in (_query._MOST_PARTS, 0):
+        monkeypatch.setattr(_query, "_MOST_PARTS", most)
+        workspace = Workspace.open(folder)
+        answers.append([workspace.query(q) for q in questions])
+        answers[-1].append(workspace.page("f0_median_hz", 50, 100, ("age = ?", ["teens"])))
+        workspace.close()
+    assert "file_row_number" in next(iter(_query._IN_STEP.values()))
+    for by_row, by_name in zip(*answers, strict=True):
+        pd.testing.assert_frame_equal(by_row, by_name)
+
+
+def test_parts_out_of_step_with_the_catalogue_are_joined_by_name(tmp_path):
+    import pyarrow as pa
+
+    from core.store._parts import read_table, write_table
+
+    workspace = build(tmp_path / "w", 21_000)
+    before = workspace.query("SELECT clip_id, speaker_id FROM clips ORDER BY clip_id")
+    path = workspace.folder / "shards" / "u00000.parquet"
+    table = read_table(path)
+    write_table(path, table.take(pa.array(range(len(table) - 1, -1, -1))))
+    workspace.close()
+    _query._IN_STEP.clear()
+    again = Workspace.open(workspace.folder)
+    after = again.query("SELECT clip_id, speaker_id FROM clips ORDER BY clip_id")
+    pd.testing.assert_frame_equal(before, after)
+    assert set(_query._IN_STEP.values()) == {""}
