@@ -6,7 +6,8 @@ Opens each page that stands under "Data set" in pages/main.py, changes its contr
 and clears a filter, and prints: the median of the server's time for a change, the most bytes that
 one change sends, and the server's memory after all pages, each beside what is wanted. A change is
 asked for with values that were not asked for before, so that no cache answers; the run that opens a
-page is printed, too, but not judged. ``--keep`` writes the workspaces there, and finds them again.
+page is printed, too, but not judged. A page that needs sound draws nothing here, and what it says
+is printed. ``--keep`` writes the workspaces there, and finds them again.
 """
 
 import argparse
@@ -49,6 +50,7 @@ class Found:
     received: list[int] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
     wrong: list[str] = field(default_factory=list)
+    instead: str = ""  # what a page that draws nothing says
 
     def note(self, what: str, run: Run) -> None:
         """One change."""
@@ -56,6 +58,21 @@ class Found:
         self.received.append(run.received)
         self.slowest = max(self.slowest, (run.seconds, what))
         self.wrong += run.exceptions
+
+
+class Reader(Visitor):
+    """A visitor that also reads what the page says in place of figures."""
+
+    drawn: int = 0
+    said: str = ""
+
+    def _note_element(self, message, run: Run) -> None:
+        super()._note_element(message, run)
+        element = message.delta.new_element
+        kind = element.WhichOneof("type")
+        self.drawn += kind in ("plotly_chart", "dataframe", "bidi_component")
+        if kind == "alert":
+            self.said = element.alert.body
 
 
 def pages() -> list[str]:
@@ -96,7 +113,7 @@ def key_of(wid: str) -> str:
 
 async def visit(address: str, page: str) -> Found:
     """Open a page, then change each control; a control that comes up on the way is tried, too."""
-    async with Visitor(address, page) as visitor:
+    async with Reader(address, page) as visitor:
         found = Found(page, await visitor.run())
         found.wrong += found.first.exceptions
         tried: set[str] = set()
@@ -114,6 +131,7 @@ async def visit(address: str, page: str) -> Found:
         for rows in SELECTIONS:
             visitor.query = f"sel={quote(json.dumps(rows, separators=(',', ':')))}"
             found.note(f"filter {rows[0][0]}", await visitor.run())
+        found.instead = "" if visitor.drawn else visitor.said
     return found
 
 
@@ -134,6 +152,8 @@ def report(found: Found, rows: int) -> None:
         f"{found.first.received / 1e6:.2f} MB"
     )
     print(f"  {'':14} slowest {found.slowest[0]:.2f} s: {found.slowest[1]}")
+    if found.instead:
+        print(f"  {'':14} NOT JUDGED, it draws nothing: {found.instead}")
     for said in dict.fromkeys(found.wrong):
         print(f"  {'':14} WRONG: {said}")
 

@@ -1,13 +1,13 @@
 """The report of a selection: one HTML file without scripts that opens anywhere, also offline.
 
-``sheet`` counts, over all clips; ``measures`` summarises the features, beyond ``SAMPLE`` clips over
-a sample that is the same every time; ``to_html`` writes both, and the cautions, as a page. Pictures
-are SVG. Names and texts from files are escaped, and one visible line.
+``sheet`` counts, over all clips; ``measures`` and ``spreads`` summarise the features, beyond
+``SAMPLE`` clips over a sample that is the same every time; ``to_html`` writes them, and the
+cautions, as a page. Pictures are SVG. Names and texts from files are escaped, and one visible line.
 """
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from core.figures.palette import DIVERGING, GROUPS, QUIET, table
 from core.filters import Selection
 from core.safe_text import clean
 from core.store import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SAMPLE = 30_000  # clips
 LABELS = ("gender", "age", "locale", "accent", "split")
@@ -48,7 +51,7 @@ class Sheet(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Counts (groups, bins) between edges (bins + 1,); medians and sizes (groups,)."""
+    """A histogram: counts (groups, bins) between edges (bins + 1,); medians, sizes (groups,)."""
 
     column: str
     edges: np.ndarray
@@ -66,14 +69,13 @@ class Spread(NamedTuple):
 class Measures(NamedTuple):
     """Of ``rows`` clips: quartiles (3, k) and share with a value (k,) of ``columns``.
 
-    ``spreads`` are histograms of the main features, ``r`` (m, m) the correlations of ``paired``.
+    ``r`` (m, m) are the correlations of ``paired``, the main features.
     """
 
     rows: int
     columns: tuple[str, ...]
     quartiles: np.ndarray
     known: np.ndarray
-    spreads: tuple[Spread, ...]
     paired: tuple[str, ...]
     r: np.ndarray
 
@@ -90,54 +92,90 @@ def sheet(workspace: Workspace, selection: Selection) -> Sheet:
         f"SELECT count(*) AS n, {hours} AS h, {who} AS s{filled} FROM clips WHERE {sql}", values
     ).iloc[0]
     status = workspace.status()
-    known = tuple(
-        distributions.balance(workspace, selection, n, MOST_VALUES) for n in names if row[n]
-    )
+    known = tuple(_balance_of(workspace, selection, n, length, who) for n in names if row[n])
     hours = float(row["h"]) if row["h"] is not None else float("nan")
     speakers = int(row["s"]) or None
     clips = int(row["n"])
     return Sheet(clips, status.done, hours, speakers, status.failed, status.missing, known)
 
 
-def measures(
-    workspace: Workspace, selection: Selection, by: str | None = None, *, sample: int = SAMPLE
-) -> Measures:
-    """Quartiles, histograms and correlations of the features.
+def _balance_of(
+    workspace: Workspace, selection: Selection, label: str, length: str | None, who: str
+) -> Balance:
+    """As ``core.eda.distributions.balance``, in one question where the label has few values."""
+    sql, values = selection.where() or ("TRUE", [])
+    seconds = f'sum("{length}"::DOUBLE)' if length else "NULL::DOUBLE"
+    rows = workspace.query(
+        f"SELECT {_quoted(label)}::VARCHAR AS g, count(*) AS n, {seconds} AS s, {who} AS who "
+        f"FROM clips WHERE {sql} GROUP BY 1 ORDER BY g IS NULL, n DESC, g",
+        values,
+    )
+    if rows["g"].notna().sum() > MOST_VALUES:
+        return distributions.balance(workspace, selection, label, MOST_VALUES)
+    groups = tuple(rows["g"].fillna(distributions.UNKNOWN))
+    clips, people = rows["n"].to_numpy(np.int64), rows["who"].to_numpy(np.int64)
+    known = people if people.any() else None
+    return Balance(label, groups, clips, rows["s"].to_numpy(np.float64), known, None)
+
+
+def measures(workspace: Workspace, selection: Selection, *, sample: int = SAMPLE) -> Measures:
+    """Quartiles of all features, and correlations of the main ones.
 
     Parameters
     ----------
     workspace, selection
         The clips.
-    by : str, optional
-        The label that splits the histograms, if the table has it.
     sample : int
         Clips beyond which about so many are drawn.
     """
-    names, clips = workspace.columns, workspace.count(selection.where())
-    by = by if by in workspace.label_columns() else None
-    sql, values = selection.where() or ("TRUE", [])
-    if clips > sample:
-        sql = f"({sql}) AND hash(clip_id) % 1000003 < ?"
-        values = [*values, round(1_000_003 * sample / clips)]
-    # Without a label no join is needed.
-    view = "clips" if selection or by else "features"
-    picked = [f"{_quoted(n)}::DOUBLE AS c{i}" for i, n in enumerate(names)]
-    picked.append(f"{_quoted(by)}::VARCHAR AS g" if by else "'' AS g")
-    found = workspace.query(f"SELECT {', '.join(picked)} FROM {view} WHERE {sql}", values)
+    names = workspace.columns
+    found = _drawn(workspace, selection, names, None, sample)
     x = found.drop(columns="g").to_numpy(np.float64)
     known = np.isfinite(x)
-    rows = len(x)
-    share = known.mean(axis=0) if rows else np.zeros(len(names))
+    share = known.mean(axis=0) if len(x) else np.zeros(len(names))
     quartiles = np.full((3, len(names)), np.nan)
     for i in np.flatnonzero(known.any(axis=0)):
         quartiles[:, i] = np.percentile(x[known[:, i], i], (25, 50, 75))
-    main = [n for n in MAIN if n in names] or list(names)
-    group = found["g"].fillna(distributions.UNKNOWN).to_numpy(object)
-    drawn = [n for n in main if known[:, names.index(n)].any()][:DRAWN]
-    spreads = tuple(_spread(n, x[:, names.index(n)], group) for n in drawn)
-    paired = tuple(main[:PAIRED])
+    paired = tuple(_main(names)[:PAIRED])
     r = found[[f"c{names.index(n)}" for n in paired]].corr(min_periods=3).to_numpy()
-    return Measures(rows, names, quartiles, share, spreads, paired, r)
+    return Measures(len(x), names, quartiles, share, paired, r)
+
+
+def spreads(
+    workspace: Workspace, selection: Selection, by: str | None = None, *, sample: int = SAMPLE
+) -> tuple[Spread, ...]:
+    """Histograms of the main features that have a value, split by a label if the table has it."""
+    names = _main(workspace.columns)[:DRAWN]
+    by = by if by in workspace.label_columns() else None
+    found = _drawn(workspace, selection, names, by, sample)
+    group = found["g"].fillna(distributions.UNKNOWN).to_numpy(object)
+    values = [found[f"c{i}"].to_numpy(np.float64) for i in range(len(names))]
+    return tuple(
+        _spread(n, x, group) for n, x in zip(names, values, strict=True) if np.isfinite(x).any()
+    )
+
+
+def _main(columns: Sequence[str]) -> list[str]:
+    return [n for n in MAIN if n in columns] or list(columns)
+
+
+def _drawn(
+    workspace: Workspace,
+    selection: Selection,
+    names: Sequence[str],
+    by: str | None,
+    sample: int,
+) -> "pd.DataFrame":
+    """Columns c0, c1 and so on, and g, of the clips or of a sample; no join without a label."""
+    sql, values = selection.where() or ("TRUE", [])
+    clips = workspace.count(selection.where())
+    if clips > sample:
+        sql = f"({sql}) AND hash(clip_id) % 1000003 < ?"
+        values = [*values, round(1_000_003 * sample / clips)]
+    picked = [f"{_quoted(n)}::DOUBLE AS c{i}" for i, n in enumerate(names)]
+    picked.append(f"{_quoted(by)}::VARCHAR AS g" if by else "'' AS g")
+    view = "clips" if selection or by else "features"
+    return workspace.query(f"SELECT {', '.join(picked)} FROM {view} WHERE {sql}", values)
 
 
 def _spread(column: str, x: np.ndarray, group: np.ndarray) -> Spread:
@@ -162,6 +200,7 @@ def _spread(column: str, x: np.ndarray, group: np.ndarray) -> Spread:
 def to_html(
     counted: Sheet,
     measured: Measures,
+    drawn: Sequence[Spread],
     cautions: Sequence[Caution],
     *,
     name: str,
@@ -174,8 +213,8 @@ def to_html(
 
     Parameters
     ----------
-    counted, measured, cautions
-        What ``sheet``, ``measures`` and ``core.eda.cautions.cautions`` gave.
+    counted, measured, drawn, cautions
+        What ``sheet``, ``measures``, ``spreads`` and ``core.eda.cautions.cautions`` gave.
     name : str
         Of the data set.
     sentence : str
@@ -193,7 +232,7 @@ def to_html(
         _section(
             "Labels", "".join(_balance(b, titles) for b in counted.balances) or "<p>None.</p>"
         ),
-        _section("Main features", _of(measured) + _pictures(measured, titles)),
+        _section("Main features", _of(measured) + _pictures(drawn, titles)),
         _section("Correlations", _heat_map(measured, titles)),
         _section("All features", _of(measured) + _features(measured, specs, titles)),
         f"<footer>Made with Phonoscope{f', {_e(made)}' if made else ''}.</footer>",
@@ -314,9 +353,9 @@ def spread_sentence(spread: Spread, titles: Mapping[str, str]) -> str:
     )
 
 
-def _pictures(measured: Measures, titles: Mapping[str, str]) -> str:
-    drawn = [histogram_svg(spread, titles) for spread in measured.spreads]
-    return f"<p class=small>{TAILS}</p><div class=grid>{''.join(drawn)}</div>" if drawn else ""
+def _pictures(drawn: Sequence[Spread], titles: Mapping[str, str]) -> str:
+    found = "".join(histogram_svg(spread, titles) for spread in drawn)
+    return f"<p class=small>{TAILS}</p><div class=grid>{found}</div>" if found else ""
 
 
 def histogram_svg(spread: Spread, titles: Mapping[str, str]) -> str:

@@ -158,7 +158,16 @@ def test_a_selection_is_judged_by_its_own_clips(tmp_path):
     few = Selection((Filter("speaker_id", "in", ("s00", "s01")),))
     found = cautions(workspace, few)
     assert any("Only 20 clips" in c.text for c in found)
-    assert found[0].level == WARNING and found[-1].level == NOTE
+
+
+def test_warnings_come_before_notes(tmp_path):
+    table = fair()
+    table["gender"] = np.where(table.index % 20, "male", "female")
+    table.loc[table.index % 4 == 0, "age"] = None
+    table["text"] = "One sentence"
+    levels = [c.level for c in cautions(store(tmp_path / "w", table), ALL)]
+    assert {WARNING, NOTE} == set(levels)
+    assert levels == sorted(levels, key=[WARNING, NOTE].index)
 
 
 def test_an_empty_workspace_and_an_empty_selection_say_so(tmp_path):

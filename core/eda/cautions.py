@@ -321,8 +321,8 @@ def _apart(
     if said:
         yield Caution(
             WARNING if most >= FAR_APART else NOTE,
-            f"{GROUPS[label]} differ in length or recording: {'; '.join(said)}. What looks like the "
-            f"{LABELS[label]} may be the recording: compare clips with like values.",
+            f"{GROUPS[label]} differ in length or recording: {'; '.join(said)}. What looks like "
+            f"the {LABELS[label]} may be the recording: compare clips with like values.",
             label,
         )
 

@@ -95,7 +95,7 @@ def find(
     pairs = _pairs(same, near)
     counts, bins = _histogram(nearest, limit)
     return Duplicates(
-        pairs=pairs[:MOST_PAIRS],
+        pairs=tuple(pairs[:MOST_PAIRS]),
         counts=counts,
         edges=bins,
         threshold=limit,

@@ -14,6 +14,7 @@ HEIGHT = 560
 MARGIN = {"l": 58, "r": 12, "t": 8, "b": 44}
 LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}}
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star", "hexagon")
+TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 CLEAR = "rgba(138,151,156,0)"
 FULL = "rgba(138,151,156,0.9)"
 
@@ -154,7 +155,8 @@ def distances(found: Duplicates) -> go.Figure:
         "y1": 1,
         "line": {"color": palette.CUT, "width": 2, "dash": "dash"},
     }
-    x = {"type": "log", "title": {"text": "Distance to the nearest other clip (no unit)"}}
+    ticks = {"tickvals": list(TICKS), "ticktext": [f"{t:g}" for t in TICKS]}
+    x = {"type": "log", "title": {"text": "Distance to the nearest other clip (no unit)"}} | ticks
     y = {"title": {"text": "Clips"}}
     shapes = [line] if found.threshold > 0 else []
     return figure([bars], x=x, y=y, height=220, margin=MARGIN, bargap=0, shapes=shapes)

@@ -6,7 +6,7 @@ from core import report
 from core.eda import cautions as beware
 from core.eda.cautions import Caution
 from core.eda.selecting import selected
-from core.report import Measures, Sheet
+from core.report import Measures, Sheet, Spread
 from core.store import Workspace
 
 
@@ -25,7 +25,14 @@ def sheet(key: tuple, folder: str, selection: str) -> Sheet:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def measures(key: tuple, folder: str, selection: str, by: str | None) -> Measures:
+def measures(key: tuple, folder: str, selection: str) -> Measures:
     """See core.report.measures."""
     workspace = Workspace.open(folder)
-    return report.measures(workspace, selected(workspace, selection), by)
+    return report.measures(workspace, selected(workspace, selection))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def spreads(key: tuple, folder: str, selection: str, by: str | None) -> tuple[Spread, ...]:
+    """See core.report.spreads."""
+    workspace = Workspace.open(folder)
+    return report.spreads(workspace, selected(workspace, selection), by)

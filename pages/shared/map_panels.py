@@ -222,7 +222,7 @@ def _notes(opened: Opened, shown: Look, made: Projection, points: int) -> None:
     """How the map was made, and what its colours mean."""
     said = [ABOUT[shown.params.method]]
     for i, names in enumerate(made.strong, 1):
-        strong = ", ".join(clean(n, 60) for n in colouring.titles(names, opened.labels))
+        strong = "; ".join(clean(n, 60) for n in colouring.titles(names, opened.labels))
         said.append(f"Strongest in component {i}: {strong}.")
     if made.total > len(made.xy):
         said.append(f"{len(made.xy):,} of {made.total:,} clips, the same sample every time.")
@@ -234,7 +234,7 @@ def _notes(opened: Opened, shown: Look, made: Projection, points: int) -> None:
     if made.left_out:
         names = colouring.titles(made.left_out[:6], opened.labels)
         more = f" and {len(made.left_out) - 6} more" if len(made.left_out) > 6 else ""
-        listed = ", ".join(clean(n, 60) for n in names)
+        listed = "; ".join(clean(n, 60) for n in names)
         said.append(f"Left out, as constant or mostly missing: {listed}{more}.")
     st.caption(md(f"{made.columns} standardised columns. {' '.join(said)}", 1500))
     spec = opened.specs.get(shown.column)

@@ -9,7 +9,7 @@ from core.eda.distributions import Distribution
 from core.figures import chart_config
 from core.figures.distributions import histogram
 from core.filters import Selection
-from core.report import Measures, Sheet
+from core.report import Measures, Sheet, Spread
 from core.safe_text import clean, filename, md
 from pages.shared import cache, cache_distributions, cache_report, cautions
 from pages.shared.data import Opened
@@ -49,27 +49,34 @@ def page(
 ) -> None:
     """The report's contents, and in ``place`` the button that gives the file."""
     at = (opened.key, str(opened.folder), chosen.to_text())
-    counted, measured = cache_report.sheet(*at), cache_report.measures(*at, by)
+    counted, measured = cache_report.sheet(*at), cache_report.measures(*at)
+    drawn = cache_report.spreads(*at, by)
     if not counted.clips:
         st.info("No clip is selected: clear a condition above to have something to report.")
         return
     with place:
-        _download(opened, chosen, counted, measured)
+        _download(opened, chosen, counted, measured, drawn)
     _totals(counted)
     cautions.show(opened, chosen, open_=True)
     st.subheader("Main features", anchor=False)
-    _main(opened, measured)
+    _main(opened, measured, drawn)
     st.subheader("Labels", anchor=False)
     _labels(opened, counted)
     st.subheader("Features", anchor=False)
     _features(opened, chosen, measured)
 
 
-def _download(opened: Opened, chosen: Selection, counted: Sheet, measured: Measures) -> None:
+def _download(
+    opened: Opened,
+    chosen: Selection,
+    counted: Sheet,
+    measured: Measures,
+    drawn: tuple[Spread, ...],
+) -> None:
     name = filename(f"{_name(opened)}_report.html")
     st.download_button(
         "Download the report",
-        data=lambda: _file(opened, chosen, counted, measured),
+        data=lambda: _file(opened, chosen, counted, measured, drawn),
         file_name=name,
         mime="text/html",
         type="primary",
@@ -81,12 +88,19 @@ def _download(opened: Opened, chosen: Selection, counted: Sheet, measured: Measu
     )
 
 
-def _file(opened: Opened, chosen: Selection, counted: Sheet, measured: Measures) -> bytes:
+def _file(
+    opened: Opened,
+    chosen: Selection,
+    counted: Sheet,
+    measured: Measures,
+    drawn: tuple[Spread, ...],
+) -> bytes:
     at = (opened.key, str(opened.folder), chosen.to_text())
     counts = cache.selection_counts(*at)
     return report.to_html(
         counted,
         measured,
+        drawn,
         cache_report.cautions(*at),
         name=_name(opened),
         sentence=chosen.sentence(counts.clips, counts.total, counts.speakers, opened.labels),
@@ -106,11 +120,11 @@ def _totals(counted: Sheet) -> None:
         cell.metric(name, value)
 
 
-def _main(opened: Opened, measured: Measures) -> None:
+def _main(opened: Opened, measured: Measures, drawn: tuple[Spread, ...]) -> None:
     """The main features' histograms, as they are in the report."""
     st.caption(f"Of {measured.rows:,} clips. {report.TAILS}")
     cells = []
-    for i, spread in enumerate(measured.spreads):
+    for i, spread in enumerate(drawn):
         cells = cells if i % 2 else st.columns(2)
         none = spread.sizes * 0
         found = Distribution(

@@ -203,7 +203,7 @@ def outliers(opened: Opened, chosen: Selection) -> None:
 
 def _why_out(opened: Opened, outlier: suspects.Outlier) -> str:
     parts = [f"{title(opened, name)} {_far(z)}" for name, z in outlier.why]
-    return f"Most unusual, in robust standard deviations: {', '.join(parts)}."
+    return f"Most unusual, in robust standard deviations: {'; '.join(parts)}."
 
 
 def _far(z: float) -> str:
