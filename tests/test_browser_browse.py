@@ -21,8 +21,6 @@ def test_from_the_table_to_a_tag_a_file_and_the_clip_page(page, server):
     settle(page)
     # The keys choose the first row, then the second; each has a sound of its own.
     expect(page.get_by_role("button", name="Next")).to_be_enabled(timeout=30_000)
-    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
-    settle(page)
     page.keyboard.press("j")
     player = page.locator("[data-testid=stAudio]")
     expect(player).to_have_count(1, timeout=30_000)
