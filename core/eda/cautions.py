@@ -121,14 +121,27 @@ def _size(clips: int) -> Iterator[Caution]:
 
 
 def _groups(workspace: Workspace, selection: Selection, label: str) -> "pd.DataFrame":
-    """Value (None: not known), clips and speakers of a label's groups, largest first."""
+    """Value (None: not known), clips and speakers of a label's groups, largest first.
+
+    And n, mean and variance of the columns that tell recordings apart: n0, m0, v0 and so on.
+    """
     sql, values = selection.where() or ("TRUE", [])
     who = "count(DISTINCT speaker_id)" if "speaker_id" in workspace.label_columns() else "0"
+    moments = "".join(
+        f", count({c}) AS n{i}, avg({c}) AS m{i}, var_pop({c}) AS v{i}"
+        for i, c in enumerate(_quoted(c) for c in _recording(workspace))
+    )
     return workspace.query(
-        f"SELECT {_quoted(label)}::VARCHAR AS value, count(*) AS clips, {who} AS speakers "
+        f"SELECT {_quoted(label)}::VARCHAR AS value, count(*) AS clips, {who} AS speakers{moments} "
         f"FROM clips WHERE {sql} GROUP BY 1 ORDER BY clips DESC, value",
         values,
     )
+
+
+def _recording(workspace: Workspace) -> list[str]:
+    """Columns that tell recordings apart, and voices hardly."""
+    there = (*workspace.label_columns(), *workspace.columns)
+    return [c for c in LENGTH if c in there][:1] + [c for c in CHANNEL if c in there]
 
 
 def _missing(label: str, table: "pd.DataFrame", clips: int) -> Iterator[Caution]:
@@ -271,15 +284,11 @@ def _confounds(
     workspace: Workspace, selection: Selection, groups: dict[str, "pd.DataFrame"]
 ) -> Iterator[Caution]:
     """Groups that were recorded in another way: a model may learn the channel, not the voice."""
-    there = (*workspace.label_columns(), *workspace.columns)
-    length = [c for c in LENGTH if c in there][:1]
-    titles = _titles(workspace)
+    titles, columns = _titles(workspace), _recording(workspace)
     for label in (n for n in groups if _sizes(groups[n]) >= 2):
-        for name in (r for r in RATES if r in there):
+        for name in (r for r in RATES if r in workspace.label_columns()):
             yield from _mixed(workspace, selection, label, name)
-        columns = [*length, *(c for c in CHANNEL if c in there)]
-        if columns:
-            yield from _apart(workspace, selection, label, columns, titles)
+        yield from _apart(label, groups[label], columns, titles)
 
 
 def _sizes(table: "pd.DataFrame") -> int:
@@ -288,23 +297,10 @@ def _sizes(table: "pd.DataFrame") -> int:
 
 
 def _apart(
-    workspace: Workspace,
-    selection: Selection,
-    label: str,
-    columns: list[str],
-    titles: dict[str, str],
+    label: str, table: "pd.DataFrame", columns: list[str], titles: dict[str, str]
 ) -> Iterator[Caution]:
     """The group whose mean of a column lies farthest from that of all others."""
-    sql, values = selection.where() or ("TRUE", [])
-    asked = ", ".join(
-        f"count({_quoted(c)}) AS n{i}, avg({_quoted(c)}) AS m{i}, var_pop({_quoted(c)}) AS v{i}"
-        for i, c in enumerate(columns)
-    )
-    table = workspace.query(
-        f"SELECT {_quoted(label)}::VARCHAR AS value, {asked} FROM clips "
-        f"WHERE {sql} AND {_quoted(label)} IS NOT NULL GROUP BY 1 ORDER BY 1",
-        values,
-    )
+    table = table[table["value"].notna()].reset_index(drop=True)
     said, most = [], 0.0
     for i, column in enumerate(columns):
         n, mean, var = (table[f"{c}{i}"].to_numpy(np.float64) for c in "nmv")
