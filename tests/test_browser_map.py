@@ -26,8 +26,10 @@ def open_map(page, address: str, waits_for: str) -> None:
 def test_a_click_on_the_map_plays_the_clip(page, server):
     open_map(page, f"{server}/map", PLOT)
     point = page.locator("[class*=st-key-map_] .scatterlayer .point").nth(3)
+    point.wait_for()
     box = point.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+    expect(page.locator("[class*=st-key-map_] .hovertext").first).to_contain_text("demo_")
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.get_by_role("heading", name="1 clip picked")).to_be_visible(timeout=30_000)
     settle(page)
@@ -38,7 +40,10 @@ def test_a_click_on_the_map_plays_the_clip(page, server):
 
 def test_a_lasso_becomes_the_selection_and_a_tag(page, server):
     open_map(page, f"{server}/map", PLOT)
+    page.get_by_role("radio", name="Lasso").click()
+    settle(page)
     plot = page.locator(PLOT).first
+    expect(page.get_by_text("Draw around points")).to_be_visible()
     box = plot.bounding_box()
     corners = [(0.6, 0.02), (0.98, 0.02), (0.98, 0.98), (0.6, 0.98), (0.6, 0.04)]
     places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
@@ -83,8 +88,7 @@ def test_suspects_are_judged_by_keyboard(page, server):
     settle(page)
 
 
-def test_tsne_of_many_clips_runs_in_the_background(page, server):
-    """The demo set is small enough to be done at once; nothing may hang."""
+def test_tsne_is_drawn_at_once_for_few_clips(page, server):
     open_map(page, f"{server}/map?map_method=t-SNE", PLOT)
     axis = page.locator("[class*=st-key-map_] .xtitle")
     expect(axis).to_contain_text("t-SNE axis 1", timeout=60_000)

@@ -32,8 +32,9 @@ def cloud(
     names: list[str],
     title: str,
     crowd: Density | None = None,
+    drag: str = "zoom",
 ) -> go.Figure:
-    """Every clip a point in the plane, coloured by a label or a feature; a drag is a lasso.
+    """Every clip a point in the plane, coloured by a label or a feature.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def cloud(
         What colours mean, with its unit.
     crowd : Density, optional
         Drawn beneath, where not all clips are points.
+    drag : {"zoom", "lasso", "select"}
+        What a drag does; Streamlit reports clicks on points with "zoom" only.
     """
     points = [_numbers, _groups][not colours.numeric]
     data = points(made.xy, colours, shown, np.array(names, dtype=object), title)
@@ -52,7 +55,7 @@ def cloud(
         data.insert(0, _crowd(crowd))
     look = {"showgrid": True, "gridcolor": "rgba(138,151,156,0.15)"}
     x, y = ({"title": {"text": plotly(t)}} | look for t in made.axes)
-    layout = {"dragmode": "lasso", "showlegend": not colours.numeric, "legend": LEGEND}
+    layout = {"dragmode": drag, "showlegend": not colours.numeric, "legend": LEGEND}
     margin = MARGIN | ({"r": 78} if colours.numeric else {"t": 34})
     return figure(data, x=x, y=y, height=HEIGHT, margin=margin, **layout)
 

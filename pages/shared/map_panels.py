@@ -24,6 +24,16 @@ VIEWS = ["Map", "Duplicates", "Label errors", "Outliers"]
 SLOW = (1_000, 2_000, 5_000)
 SIZES = {"pca": (2_000, 5_000, 20_000), "tsne": SLOW, "umap": SLOW}
 USUAL = {"pca": 5_000, "tsne": 2_000, "umap": 2_000}
+POINTER = {
+    ":material/ads_click: Hear": "zoom",
+    ":material/gesture: Lasso": "lasso",
+    ":material/select: Box": "select",
+}
+HOW = {
+    "zoom": "Click a point to hear it; drag to zoom, double-click to zoom out.",
+    "lasso": "Draw around points to choose them.",
+    "select": "Draw a box around points to choose them.",
+}
 NO_COLOURS = {"clip_id", "path", "text", "size", "mtime_ns"}
 ABOUT = {
     "pca": "PCA turns the space so that most of the variance lies in the plane: distances keep "
@@ -100,15 +110,26 @@ def page(opened: Opened, chosen: Selection, shown: Look) -> None:
     crowd = colouring.density(made.xy) if points.size < len(made.xy) else None
     names = [clean(made.clip_ids[i].rsplit("/", 1)[-1], 60) for i in points]
     name = filename(f"map_{shown.params.method}_{shown.params.space}_{shown.column}")
+    pointer = st.segmented_control(
+        "Pointer",
+        list(POINTER),
+        default=next(iter(POINTER)),
+        required=True,
+        key="map_pointer",
+        label_visibility="collapsed",
+    )
+    drag = POINTER[pointer]
     event = st.plotly_chart(
-        figures.cloud(made, colours, shown=points, names=names, title=shown.title, crowd=crowd),
-        key=_key(opened, text, shown),
+        figures.cloud(
+            made, colours, shown=points, names=names, title=shown.title, crowd=crowd, drag=drag
+        ),
+        key=f"map_{_digest((opened.key, text, shown, drag))}",  # another map has no lasso of this
         on_select="rerun",
         selection_mode=("points", "box", "lasso"),
         config=figures.config(name),
         alt=f"Map of {len(made.xy):,} clips by {METHODS[shown.params.method]}. {said}",
     )
-    st.caption(md(f"{said} Click a point to hear it; draw around points to choose them.", 500))
+    st.caption(md(f"{said} {HOW[drag]}", 500))
     picked = _picked(made, event)
     if picked.size:
         _chosen(opened, made.clip_ids[picked], colours.values[picked], colours, shown)
@@ -129,11 +150,6 @@ def finding(shown: Look, found: Agreement) -> str:
         f"{found.share:.0%} of clips have the same value of {shown.title} as {who} on this map; "
         f"{found.chance:.0%} would by chance."
     )
-
-
-def _key(opened: Opened, text: str, shown: Look) -> str:
-    """The chart's name: another map has no lasso of this one."""
-    return f"map_{_digest((opened.key, text, shown))}"
 
 
 def _digest(about: object) -> str:
