@@ -395,7 +395,7 @@ def _told_apart(
     threshold = floor + _margin(high - floor)
     for _ in range(6):
         active = smooth > threshold
-        near = np.convolve(active, np.ones(11), mode="same") > 0.5  # 50 ms on either side
+        near = np.convolve(active, np.ones(11))[5:-5] > 0.5  # 50 ms on either side
         noise = live & ~near
         if np.count_nonzero(~live) >= 5 and (noise.sum() < 5 or not active.any()):
             # Digital silence is all there is between: no noise to measure.

@@ -1,6 +1,6 @@
 import math
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import librosa
 import numpy as np
@@ -225,6 +225,7 @@ def test_silence_gives_nan(n):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), duration_s=st.floats(0.01, 2.0))
+@example(seed=0, duration_s=0.1171875)  # fewer frames than the window that looks around them
 def test_segments_are_ordered_apart_and_inside(seed, duration_s):
     y = phrases(seed, duration_s)
     found = segments.speech_segments(y, sr=SR)
