@@ -92,6 +92,8 @@ def roots(a, z):
             for k in range(1, p + 1):
                 slope = slope * z[i] + value
                 value = value * z[i] + a[k]
+            if value == 0:  # a root already: the others would push it off
+                continue
             repel = complex(0.0)
             for j in range(p):
                 if j != i:

@@ -4,12 +4,15 @@ import os
 from pathlib import Path
 
 from browser import CHROMIUM, FLAGS, serve, watch
+from hypothesis import settings
 import numpy as np
 import pytest
 import soundfile as sf
 
 ROOT = Path(__file__).resolve().parents[1]
 SR = 16_000
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")  # the same examples in every run
 
 
 def tone(f0: float, duration_s: float = 1.0, sr: int = SR, amplitude: float = 0.5) -> np.ndarray:

@@ -18,6 +18,7 @@ from pages.shared import map_code
 
 N, D, MEL = 120, 6, 8
 ALL = Selection()
+FRAME = np.array([[-9.0, 9.0], [-8.0, 8.0]])
 
 
 def store(folder, x: np.ndarray, mel: np.ndarray | None = None, **labels) -> Workspace:
@@ -234,6 +235,16 @@ def test_points_in_a_lasso_and_a_box():
     assert colouring.inside(xy, [1, 0], [0, 0.6]).tolist() == [True, False, True, False]
 
 
+def test_a_frame_holds_all_points_but_those_that_would_make_the_rest_a_speck():
+    xy = np.random.default_rng(0).standard_normal((500, 2))
+    assert colouring.inside(xy, *colouring.frame(xy)).all()
+    xy[7] = 200, 0
+    shown = colouring.inside(xy, *colouring.frame(xy))
+    assert np.flatnonzero(~shown).tolist() == [7]
+    same = np.ones((10, 2))
+    assert colouring.inside(same, *colouring.frame(same)).all()
+
+
 def test_groups_are_ordered_by_frequency_and_the_rest_is_together(tmp_path):
     names = [c for i, c in enumerate("abcdefghij") for _ in range(10 - i)] + [None] * 3
     found = store(
@@ -277,7 +288,9 @@ def test_the_figure_has_a_trace_for_each_group_and_titles_on_its_axes(workspace)
     made = projection.make(workspace, ALL, MapParams())
     colours = colouring.colour(workspace, made.clip_ids, "gender", numeric=False)
     shown = colouring.drawn(N, 5000)
-    fig = maps.cloud(made, colours, shown=shown, names=list(made.clip_ids), title="Gender")
+    fig = maps.cloud(
+        made, colours, shown=shown, names=list(made.clip_ids), title="Gender", frame=FRAME
+    )
     assert [t.name for t in fig.data] == ["female (40)", "male (40)", "not known (40)"]
     assert sum(len(t.x) for t in fig.data) == N
     assert fig.data[0].type == "scatter"
@@ -290,7 +303,9 @@ def test_numbers_have_a_scale_with_its_title_and_missing_ones_are_grey(workspace
     made = projection.make(workspace, ALL, MapParams())
     colours = colouring.colour(workspace, made.clip_ids, "f2", numeric=True)
     names = list(made.clip_ids)
-    fig = maps.cloud(made, colours, shown=np.arange(N), names=names, title="Level (dBFS)")
+    fig = maps.cloud(
+        made, colours, shown=np.arange(N), names=names, title="Level (dBFS)", frame=FRAME
+    )
     assert fig.data[0].marker.colorbar.title.text == "Level (dBFS)"
     assert (len(fig.data[0].x), len(fig.data[1].x)) == (N - 1, 1)
 
@@ -301,10 +316,17 @@ def test_many_clips_become_a_density_and_a_sample_under_300_kb():
     ids = np.array([f"clip-number-{i:06d}" for i in range(n)], dtype=object)
     made = projection.Projection(ids, xy, ("a", "b"), (), n, 0, 2, ())
     colours = colouring.Colour("gender", (np.arange(n) % 2).astype(np.int16), ("a", "b"))
-    shown, crowd = colouring.drawn(n, 5000), colouring.density(xy)
+    shown, frame = colouring.drawn(n, 5000), colouring.frame(xy)
+    crowd = colouring.density(xy, frame)
     assert crowd.counts.sum() == n
     fig = maps.cloud(
-        made, colours, shown=shown, names=[ids[i] for i in shown], title="x", crowd=crowd
+        made,
+        colours,
+        shown=shown,
+        names=[ids[i] for i in shown],
+        title="x",
+        frame=frame,
+        crowd=crowd,
     )
     assert [t.type for t in fig.data] == ["heatmap", "scatter", "scatter"]
     assert len(fig.data[1].x) + len(fig.data[2].x) == 2500
@@ -315,7 +337,9 @@ def test_names_from_files_cannot_act_in_the_figure(workspace):
     made = projection.make(workspace, ALL, MapParams())
     colours = colouring.colour(workspace, made.clip_ids, "gender", numeric=False)
     colours = colours._replace(groups=("<b>x</b>", "%{y}", "not known"))
-    fig = maps.cloud(made, colours, shown=np.arange(N), names=["<i>n</i>"] * N, title="<u>t</u>")
+    fig = maps.cloud(
+        made, colours, shown=np.arange(N), names=["<i>n</i>"] * N, title="<u>t</u>", frame=FRAME
+    )
     text = fig.to_json()
     assert "<b>" not in text and "\\u003cb\\u003e" not in text
     assert fig.data[0].text[0] == "&lt;i&gt;n&lt;/i&gt;"

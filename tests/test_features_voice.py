@@ -6,7 +6,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -272,7 +272,8 @@ def test_formants_of_vowels_are_found(f0, vowel):
     np.testing.assert_allclose(found, VOWELS[vowel][:3], atol=f0 / 4, rtol=0.01)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
+@example([(0.88, 0.8)])  # the first of the pair is met exactly, and must stay
 @given(st.lists(st.tuples(st.floats(0.5, 0.99), st.floats(0.1, 3.0)), min_size=1, max_size=5))
 def test_resonances_are_the_roots_of_the_polynomial(poles):
     from core._kernels_voice import roots

@@ -15,6 +15,7 @@ from core.store import Workspace
 
 OTHERS, UNKNOWN = "other values", "not known"
 MOST_GROUPS = 8
+FAR = 0.75  # of the spread of the middle 98 %: beyond it points lie outside the frame
 BINS = (80, 120)  # rows and columns of the density
 NEIGHBOURS = 30  # looked through for one of another speaker
 
@@ -76,10 +77,22 @@ def colour(workspace: Workspace, clip_ids: Sequence[str], column: str, numeric: 
     return Colour(column, codes, tuple(groups))
 
 
-def density(xy: np.ndarray) -> Density:
-    """Counts of the points ``xy`` (n, 2) in equal cells."""
+def frame(xy: np.ndarray) -> np.ndarray:
+    """What a map shows at first: low and high of x and of y, (2, 2).
+
+    All points, but for the few that lie so far out that the others would be a speck.
+    """
+    low, high = np.percentile(xy, [1, 99], axis=0)
+    room = FAR * (high - low) + 1e-6
+    low, high = np.maximum(low - room, xy.min(axis=0)), np.minimum(high + room, xy.max(axis=0))
+    edge = 0.04 * (high - low) + 1e-6
+    return np.stack([low - edge, high + edge], axis=1)
+
+
+def density(xy: np.ndarray, within: np.ndarray) -> Density:
+    """Counts of the points ``xy`` (n, 2) in equal cells of a ``frame``."""
     rows, columns = BINS
-    counts, x, y = np.histogram2d(xy[:, 0], xy[:, 1], bins=(columns, rows))
+    counts, x, y = np.histogram2d(xy[:, 0], xy[:, 1], bins=(columns, rows), range=within)
     return Density(counts.T.astype(np.int32), (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2)
 
 

@@ -31,6 +31,7 @@ def cloud(
     shown: np.ndarray,
     names: list[str],
     title: str,
+    frame: np.ndarray,
     crowd: Density | None = None,
     drag: str = "zoom",
 ) -> go.Figure:
@@ -44,6 +45,8 @@ def cloud(
         Positions of the clips drawn as points; ``names`` (m,) are theirs.
     title : str
         What colours mean, with its unit.
+    frame : np.ndarray [shape=(2, 2)]
+        What is shown at first: low and high of x and of y.
     crowd : Density, optional
         Drawn beneath, where not all clips are points.
     drag : {"zoom", "lasso", "select"}
@@ -54,7 +57,10 @@ def cloud(
     if crowd is not None:
         data.insert(0, _crowd(crowd))
     look = {"showgrid": True, "gridcolor": "rgba(138,151,156,0.15)"}
-    x, y = ({"title": {"text": plotly(t)}} | look for t in made.axes)
+    x, y = (
+        {"title": {"text": plotly(t)}, "range": ends} | look
+        for t, ends in zip(made.axes, frame.tolist(), strict=True)
+    )
     layout = {"dragmode": drag, "showlegend": not colours.numeric, "legend": LEGEND}
     margin = MARGIN | ({"r": 78} if colours.numeric else {"t": 34})
     return figure(data, x=x, y=y, height=HEIGHT, margin=margin, **layout)
@@ -64,7 +70,7 @@ def _groups(
     xy: np.ndarray, colours: Colour, shown: np.ndarray, names: np.ndarray, title: str
 ) -> list[dict]:
     """One trace a group, the largest first; groups differ in colour and in shape."""
-    traces = []
+    traces, clear = [], 0.8 if shown.size <= 1500 else 0.55
     for i, group in enumerate(colours.groups):
         here = colours.values[shown] == i
         color = palette.GROUPS[i % len(palette.GROUPS)]
@@ -75,7 +81,12 @@ def _groups(
             "name": f"{plotly(group, 24)} ({total:,})",
             "text": [plotly(n, 60) for n in names[here]],
             "hovertemplate": f"%{{text}}<br>{plotly(group, 40)}<extra></extra>",
-            "marker": {"color": color, "symbol": symbol, "size": _size(shown.size), "opacity": 0.8},
+            "marker": {
+                "color": color,
+                "symbol": symbol,
+                "size": _size(shown.size),
+                "opacity": clear,
+            },
         }
         traces.append(_scatter(xy[shown[here]], look))
     return traces
@@ -87,7 +98,7 @@ def _numbers(
     """One trace coloured by value, and one in grey of clips without a value."""
     values = colours.values[shown]
     known = np.isfinite(values)
-    ends = np.nanpercentile(colours.values, [1, 99]) if known.any() else (0.0, 1.0)
+    ends = np.nanpercentile(colours.values, [5, 95]) if known.any() else (0.0, 1.0)
     bar = {"title": {"text": plotly(title, 60), "side": "right"}, "thickness": 12, "x": 1.01}
     marker = {
         "color": values[known].astype(np.float32),

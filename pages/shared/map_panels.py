@@ -107,7 +107,8 @@ def page(opened: Opened, chosen: Selection, shown: Look) -> None:
     )
     said = finding(shown, found)
     points = colouring.drawn(len(made.xy), projection.MOST_SLOW)
-    crowd = colouring.density(made.xy) if points.size < len(made.xy) else None
+    frame = colouring.frame(made.xy)
+    crowd = colouring.density(made.xy, frame) if points.size < len(made.xy) else None
     names = [clean(made.clip_ids[i].rsplit("/", 1)[-1], 60) for i in points]
     name = filename(f"map_{shown.params.method}_{shown.params.space}_{shown.column}")
     pointer = st.segmented_control(
@@ -121,7 +122,14 @@ def page(opened: Opened, chosen: Selection, shown: Look) -> None:
     drag = POINTER[pointer]
     event = st.plotly_chart(
         figures.cloud(
-            made, colours, shown=points, names=names, title=shown.title, crowd=crowd, drag=drag
+            made,
+            colours,
+            shown=points,
+            names=names,
+            title=shown.title,
+            frame=frame,
+            crowd=crowd,
+            drag=drag,
         ),
         key=f"map_{_digest((opened.key, text, shown, drag))}",  # another map has no lasso of this
         on_select="rerun",
@@ -129,7 +137,10 @@ def page(opened: Opened, chosen: Selection, shown: Look) -> None:
         config=figures.config(name),
         alt=f"Map of {len(made.xy):,} clips by {METHODS[shown.params.method]}. {said}",
     )
-    st.caption(md(f"{said} {HOW[drag]}", 500))
+    outside = int((~colouring.inside(made.xy, *frame.tolist())).sum())
+    s = " lies" if outside == 1 else "s lie"
+    more = f" {outside:,} clip{s} outside the frame: a double-click shows all." if outside else ""
+    st.caption(md(f"{said} {HOW[drag]}{more}", 600))
     picked = _picked(made, event)
     if picked.size:
         _chosen(opened, made.clip_ids[picked], colours.values[picked], colours, shown)
@@ -244,6 +255,8 @@ def _notes(opened: Opened, shown: Look, made: Projection, points: int) -> None:
         said.append(f"{len(made.xy):,} of {made.total:,} clips, the same sample every time.")
     if points < len(made.xy):
         said.append(f"{points:,} of them are points; the grey beneath is how many clips lie there.")
+    if shown.numeric:
+        said.append("Colours go from the 5th to the 95th percentile.")
     if made.imputed:
         s = "" if made.imputed == 1 else "s"
         said.append(f"{made.imputed:,} missing value{s} took the column's median.")
@@ -289,7 +302,8 @@ def _watch(opened: Opened, chosen: Selection, params: MapParams, was_running: bo
     if now["state"] == "running":
         share = now["done"] / now["total"] if now["total"] else 0.0
         left, right = st.columns([6, 1], vertical_alignment="bottom")
-        left.progress(min(1.0, share), text=f"{METHODS[params.method]}, {share:.0%}")
+        done = f"{share:.0%}" if share else "starting…"
+        left.progress(min(1.0, share), text=f"{METHODS[params.method]}, {done}")
         if right.button("Cancel", key="map_cancel", width="stretch"):
             job.cancel()
         return

@@ -157,13 +157,16 @@ def label_errors(opened: Opened, chosen: Selection) -> None:
 
 def _model_said(found: suspects.LabelErrors, name: str) -> str:
     by = f"{found.speakers:,} speakers kept apart" if found.speakers else "folds by clip"
+    seen = "speaker" if found.speakers else "clip"
     said = [
-        f"A model that has not heard the speaker prefers another {name} for {found.found:,} of "
+        f"A model that has not heard the {seen} prefers another {name} for {found.found:,} of "
         f"{found.judged:,} clips; the least believed label comes first. Its balanced accuracy is "
         f"{found.score:.0%}, guessing has {found.chance:.0%}; {by}."
     ]
     if found.judged < found.total:
         said.append(f"Judged are {found.judged:,} of {found.total:,} clips.")
+    if found.found > len(found.doubts):
+        said.append(f"Listed are the first {len(found.doubts):,}.")
     if found.speakers and found.anonymous:
         said.append(f"{found.anonymous:,} clips have no known speaker and count as one each.")
     if found.left_out:
