@@ -13,9 +13,9 @@ LAYERS = [
     {"audio"},
     {"levels", "spectra"},
     {"views", "clean", "pitch", "segments"},
-    {"features", "compare", "datasets", "marks", "filters"},
+    {"features", "quality", "compare", "datasets", "marks", "filters"},
     {"store", "jobs"},
-    {"extract", "eda", "notes", "recipes"},
+    {"extract", "eda", "notes", "recipes", "models"},
     {"script", "figures", "report"},
     {"cli", "__main__"},
 ]
