@@ -1,6 +1,7 @@
 # make run     create .venv, install what is locked, start the app on http://localhost:8501
 # make test    the same with the development requirements and Chromium, then lint and all tests
 # make setup   only install;  make demo   rebuild the demo set (needs espeak-ng);  make clean
+# make audit   known holes in what is locked
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.numba_cache
 
-.PHONY: run setup setup-dev chromium test lint format lock demo clean
+.PHONY: run setup setup-dev chromium test lint format lock audit demo clean
 
 run: setup
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -52,8 +53,12 @@ lock: $(VENV)/.installed-dev
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 requirements.txt -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 
+# Known holes in what is locked (needs the network; says so without).
+audit:
+	.ci/audit
+
 demo: setup
 	$(BIN)/python demo/build.py
 
 clean:
-	rm -rf $(VENV) .numba_cache .pytest_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) .venv-audit .numba_cache .pytest_cache .ruff_cache .hypothesis test-results

@@ -12,11 +12,11 @@ LAYERS = [
     {"errors", "names", "params", "safe_text"},
     {"audio"},
     {"levels", "spectra"},
-    {"views", "clean", "pitch", "segments"},
+    {"views", "clean", "pitch", "segments", "player"},
     {"features", "quality", "compare", "datasets", "marks", "filters"},
     {"store", "jobs"},
     {"extract", "eda", "notes", "recipes", "models"},
-    {"script", "figures", "report"},
+    {"script", "figures", "report", "doctor"},
     {"cli", "__main__"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

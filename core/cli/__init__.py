@@ -13,6 +13,8 @@ import time
 
 from core import audio, jobs
 from core.audio import ClipRef, Limits
+from core.cli import models
+from core.cli import doctor
 from core.errors import VoiceError
 from core.params import CleanParams, Denoise, Trim
 from core.safe_text import clean as clean_text
@@ -61,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_workspace(commands)
     _add_replay(commands)
     _add_mels(commands)
+    models.add(commands)
+    doctor.add(commands)
     return parser
 
 

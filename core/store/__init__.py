@@ -10,17 +10,20 @@ could not be measured is null in Parquet and NaN in pandas. Times are ns since 1
 
 * Opening: ``Workspace.create``, ``Workspace.open``; ``import_table`` for numbers measured elsewhere
 * Reading: ``status query histogram correlations page features failures vectors export``
+* Looking it over without changing it: ``verify``
 * Writing, one process at a time: ``Workspace.writer``
 """
 
 from core.store._disk import StoreError
 from core.store._import import TABLE_SET, import_table, is_imported
 from core.store._query import Histogram
+from core.store._verify import Health, verify
 from core.store._workspace import Status, Vectors, Workspace
 from core.store._writer import Unit, Writer
 
 __all__ = [
     "TABLE_SET",
+    "Health",
     "Histogram",
     "Status",
     "StoreError",
@@ -30,4 +33,5 @@ __all__ = [
     "Writer",
     "import_table",
     "is_imported",
+    "verify",
 ]
