@@ -10,8 +10,10 @@ import numpy as np
 
 # All of fastmath but its promise that neither NaN nor infinity comes up.
 _MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+_SCORES = _MATH | {"nnan"}
 _LOWEST = np.float32(-3e38)
 _TINY = 2.2250738585072014e-308
+MARGIN = 16  # bins of a block of pyin's path, and half a margin of its triangle
 
 
 @njit(cache=True, nogil=True, fastmath=_MATH)
@@ -195,138 +197,8 @@ def f0_path(log_f, score, strength, counts, jump_cost, voicing_cost, f0, chosen)
         j = before[t, j]
 
 
-@njit(cache=True, nogil=True)
-def pyin_candidates(frames, acf, periods, beta_cum, bins_of, out):
-    """Pitch candidates of each frame with their probabilities, as librosa.pyin.
-
-    Parameters
-    ----------
-    frames : [shape=(t, frame_length)], float32
-    acf : [shape=(t, >= max_period + 1)], float32
-        Autocorrelation of the frames.
-    periods : tuple
-        Shortest and longest period, samples.
-    beta_cum : [shape=(thresholds + 1,)], float64
-        Cumulated prior of the thresholds.
-    bins_of : tuple
-        Sampling rate, fmin, bins in an octave, number of bins.
-    out : tuple
-        Receives the number of candidates (t,), their bins and log probabilities, each (t, k), and
-        the probability of voicing (t,).
-    """
-    counts, bins, log_probs, voiced_prob = out
-    sr, fmin, per_octave, n_bins = bins_of
-    n_lags = periods[1] - periods[0] + 1
-    d, probs = np.empty(n_lags), np.empty(n_lags)
-    troughs, above = np.empty(n_lags, np.int64), np.empty(n_lags, np.int64)
-    row = np.full(n_bins, -1.0)
-    for t in range(frames.shape[0]):
-        _difference(frames[t], acf[t], periods, d)
-        n = _troughs(d, troughs)
-        _trough_probs(d, troughs[:n], beta_cum, above, probs)
-        for q in range(n):
-            if probs[q] > 0:
-                f = sr / (periods[0] + troughs[q] + _shift(d, troughs[q]))
-                b = max(0, int(np.round(per_octave * math.log2(f / fmin))))
-                troughs[q] = b
-                if b < n_bins:
-                    row[b] = probs[q]  # of two candidates in a bin, the later one counts
-        k, total = 0, 0.0
-        for q in range(n):
-            b = troughs[q]
-            if probs[q] > 0 and b < n_bins and row[b] > 0:
-                bins[t, k], log_probs[t, k] = b, math.log(row[b] + _TINY)
-                total += row[b]
-                row[b] = -1.0
-                k += 1
-        counts[t], voiced_prob[t] = k, min(1.0, total)
-
-
-@njit(cache=True, nogil=True)
-def _difference(frame, acf, periods, d):
-    """Fill ``d`` with YIN's cumulative mean normalised difference."""
-    shortest, longest = periods
-    run, energy = 0.0, float(frame[0]) ** 2
-    for lag in range(1, longest + 1):
-        value = 2.0 * (acf[0] - acf[lag])
-        if lag > 1:  # librosa 0.11 leaves the energy out at lag 1
-            energy += float(frame[lag - 1]) ** 2
-            value -= energy
-        run += value
-        if lag >= shortest:
-            d[lag - shortest] = value / (run / lag + _TINY)
-
-
-@njit(cache=True, nogil=True)
-def _troughs(d, troughs):
-    """Fill ``troughs`` with the local minima of ``d``, its ends included; their number."""
-    n, last = 0, d.size - 1
-    if d[0] < d[1]:
-        troughs[n] = 0
-        n += 1
-    for i in range(1, last):
-        if d[i] < d[i - 1] and d[i] <= d[i + 1]:
-            troughs[n] = i
-            n += 1
-    if d[last] < d[last - 1]:
-        troughs[n] = last
-        n += 1
-    return n
-
-
-@njit(cache=True, nogil=True)
-def _trough_probs(d, troughs, beta_cum, above, probs):
-    """Fill ``probs``: each threshold shares its prior among the troughs below it."""
-    n_thresholds = beta_cum.size - 1
-    lowest = 0
-    for q in range(troughs.size):
-        height = d[troughs[q]]
-        if height < d[troughs[lowest]]:
-            lowest = q
-        above[q] = _first_threshold(height, n_thresholds)
-        probs[q] = 0.0
-    if not troughs.size:
-        return
-    fall = math.exp(-2.0)  # the Boltzmann parameter
-    at = above[lowest]
-    while at < n_thresholds:
-        following, n = n_thresholds, 0
-        for q in range(troughs.size):
-            if above[q] <= at:
-                n += 1
-            else:
-                following = min(following, above[q])
-        share = (beta_cum[following] - beta_cum[at]) * (1 - fall) / (1 - math.exp(-2.0 * n))
-        for q in range(troughs.size):
-            if above[q] <= at:
-                probs[q] += share
-                share *= fall
-        at = following
-    probs[lowest] += 0.01 * beta_cum[above[lowest]]  # no trough below these thresholds
-
-
-@njit(cache=True, nogil=True)
-def _first_threshold(height, n):
-    """How many of the thresholds 1/n, 2/n, ... 1 are not above ``height``."""
-    j = min(max(math.floor(height * n), 0), n)
-    while j > 0 and height < j / n:
-        j -= 1
-    while j < n and height >= (j + 1) / n:
-        j += 1
-    return j
-
-
-@njit(cache=True, nogil=True)
-def _shift(d, i):
-    """Where the parabola through three points has its extremum, from ``i``."""
-    if i == 0 or i == d.size - 1:
-        return 0.0
-    curve, slope = d[i + 1] + d[i - 1] - 2 * d[i], (d[i + 1] - d[i - 1]) / 2
-    return -slope / curve if abs(slope) < abs(curve) else 0.0
-
-
-@njit(cache=True, nogil=True, fastmath=_MATH)
-def pyin_forward(starts, bins, log_probs, voiced_prob, model, V):
+@njit(cache=True, nogil=True, fastmath=_SCORES)
+def pyin_forward(starts, bins, log_probs, voiced_prob, model, V, scores, best):
     """Viterbi's forward pass through voiced and unvoiced bins.
 
     Only what lies within the triangle of a transition is looked at, and one jump from the best
@@ -335,76 +207,90 @@ def pyin_forward(starts, bins, log_probs, voiced_prob, model, V):
 
     Parameters
     ----------
-    starts : [shape=(t + 1,)], int64
-        Where the candidates of each frame begin in ``bins``.
+    starts : [shape=(t + 2,)], int64
+        Where the candidates of each frame begin in ``bins``, from the one before the first.
     bins : [shape=(k,)], int32
     log_probs : [shape=(k,)], float32
     voiced_prob : [shape=(t,)], float64
     model : tuple
-        Log triangle padded to a multiple of 4, half its width, log of its sum for each bin, log
-        probabilities to stay and to switch, and to jump.
-    V : [shape=(t + 1, 2, half + n_bins + half + 4)], float32
-        Row 0 is the state before the first frame; receives the scores of the others, less the log
-        sums. The margins hold the lowest number.
+        Log triangle between margins of the lowest number, half its width, log of its sum for each
+        bin, log probabilities to stay and to switch, and to jump.
+    V : [shape=(t + 1, ...)], float32
+        Scores of the unvoiced bins less the log sums, between margins of the lowest number: row 0
+        is the state before the first frame; receives the others.
+    scores : [shape=(k,)], float32
+        The same of the candidates.
+    best : [shape=(t + 1,)], float32
+        Best score of each frame.
     """
     triangle, half, sums, stay, switch, jump = model
     n_bins = sums.size
-    voiced, unvoiced = np.empty(n_bins, np.float32), np.empty(n_bins, np.float32)
-    observed = np.empty(n_bins, np.float32)
+    voiced, unvoiced = np.empty(V.shape[1], np.float32), np.empty(V.shape[1], np.float32)
     for t in range(voiced_prob.size):
-        v, u = V[t, 0], V[t, 1]
-        _widest(v, triangle, voiced)
-        _widest(u, triangle, unvoiced)
-        v, u = v[half:], u[half:]
-        best = _LOWEST
-        for b in range(n_bins):
-            x = (v[b] if v[b] > u[b] else u[b]) + sums[b]
-            best = x if x > best else best
-        best += jump
-        observed[:] = jump
+        _widest(V[t], triangle, half, n_bins, unvoiced)
+        voiced[:] = _LOWEST
         for k in range(starts[t], starts[t + 1]):
-            observed[bins[k]] = log_probs[k]
-        silent = np.float32(math.log((1.0 - voiced_prob[t]) / n_bins + _TINY))
-        top = _LOWEST
+            part, score = voiced[bins[k] :], scores[k]
+            for i in range(2 * half + 1):
+                x = score + triangle[2 * MARGIN + i]
+                part[i] = x if x > part[i] else part[i]
+        silent = np.float32(math.log((1.0 - voiced_prob[t]) / n_bins + _TINY)) - best[t]
+        floor = best[t] + jump
+        top, v, u = _LOWEST, voiced[half:], V[t + 1, half:]
         for b in range(n_bins):
-            x, y = voiced[b], unvoiced[b]
-            v_b = x + stay if x + stay > y + switch else y + switch
-            u_b = x + switch if x + switch > y + stay else y + stay
-            v_b = (v_b if v_b > best else best) + observed[b]
-            u_b = (u_b if u_b > best else best) + silent
-            voiced[b], unvoiced[b] = v_b, u_b
-            x = v_b if v_b > u_b else u_b
+            x, y = v[b] + switch, unvoiced[b] + stay
+            x = x if x > y else y
+            x = (x if x > floor else floor) + silent
             top = x if x > top else top
-        v, u = V[t + 1, 0, half:], V[t + 1, 1, half:]
-        for b in range(n_bins):
-            v[b], u[b] = voiced[b] - top - sums[b], unvoiced[b] - top - sums[b]
+            u[b] = x - sums[b]
+        for k in range(starts[t + 1], starts[t + 2]):
+            b = bins[k]
+            x = max(v[b] + stay, unvoiced[b] + switch, floor) + log_probs[k] - best[t]
+            top = max(top, x)
+            scores[k] = x - sums[b]
+        best[t + 1] = top
 
 
-@njit(cache=True, nogil=True, fastmath=_MATH)
-def _widest(v, triangle, out):
-    """Fill ``out[b]`` with the maximum over d of ``v[b + d] + triangle[d]``."""
+@njit(cache=True, nogil=True, fastmath=_SCORES)
+def _widest(v, triangle, half, n_bins, out):
+    """Fill ``out[b]`` with the maximum over d of ``v[b + d] + triangle[2 * MARGIN + d]``.
+
+    The triangle's log is concave, so the place of the maximum never moves back as b grows: known
+    for every 16th b, it bounds the search between them.
+    """
+    n_blocks = -(-n_bins // MARGIN)
+    columns = v.size // MARGIN
+    turned = np.empty((MARGIN, columns), np.float32)
+    for i in range(columns):
+        for r in range(MARGIN):
+            turned[r, i] = v[i * MARGIN + r]
+    most, at = np.full(n_blocks + 1, np.float32(-np.inf)), np.zeros(n_blocks + 1, np.int32)
+    for d in range(2 * half + 1):
+        part, w, place = turned[d % MARGIN, d // MARGIN :], triangle[2 * MARGIN + d], np.int32(d)
+        for i in range(n_blocks + 1):
+            x = part[i] + w
+            at[i] = place if x > most[i] else at[i]
+            most[i] = x if x > most[i] else most[i]
     out[:] = _LOWEST
-    for d in range(0, triangle.size, 4):
-        w0, w1, w2, w3 = triangle[d], triangle[d + 1], triangle[d + 2], triangle[d + 3]
-        part = v[d:]  # a slice, so that no index can be negative: five times as fast
-        for b in range(out.size):
-            x, y = part[b] + w0, part[b + 1] + w1
-            x = x if x > y else y
-            y, z = part[b + 2] + w2, part[b + 3] + w3
-            y = y if y > z else z
-            x = x if x > y else y
-            out[b] = x if x > out[b] else out[b]
+    for i in range(n_blocks):
+        block, part = out[i * MARGIN :], v[i * MARGIN :]
+        last = at[i + 1] + MARGIN
+        for s in range(min(at[i], last), last + 1, 8):  # rounding may turn equals around
+            u, w = part[s : s + 8], triangle[2 * MARGIN + 2 * half - s - 7 :]
+            u0, u1, u2, u3, u4, u5, u6, u7 = u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7]
+            for j in range(MARGIN):
+                x = max(max(u7 + w[j], u6 + w[j + 1]), max(u5 + w[j + 2], u4 + w[j + 3]))
+                y = max(max(u3 + w[j + 4], u2 + w[j + 5]), max(u1 + w[j + 6], u0 + w[j + 7]))
+                block[j] = max(max(x, y), block[j])
 
 
-@njit(cache=True, nogil=True, fastmath=_MATH)
-def pyin_backward(V, model, last, states):
+@njit(cache=True, nogil=True, fastmath=_SCORES)
+def pyin_backward(starts, bins, model, V, scores, best, last, states):
     """Viterbi's way back: the scores are kept, so the best predecessor is found again.
 
     Parameters
     ----------
-    V : [shape=(t + 1, 2, ...)], float32
-        As ``pyin_forward`` fills it.
-    model : tuple
+    starts, bins, model, V, scores, best
         As for ``pyin_forward``.
     last : int
         State of the last frame; below 0 the best one is taken.
@@ -413,35 +299,42 @@ def pyin_backward(V, model, last, states):
     """
     triangle, half, sums, stay, switch, jump = model
     n_bins = sums.size
+    t = states.size - 1
     if last < 0:
-        last, _ = _best(V[-1], half, sums)
-    states[-1] = last
+        last = _best(bins[starts[t] : starts[t + 1]], scores[starts[t] :], V[t, half:], sums)
+    states[t] = last
     for t in range(states.size - 2, -1, -1):
         b, same, other = last % n_bins, stay, switch
         if last >= n_bins:
             same, other = switch, stay
         score, at = _LOWEST, 0
-        for kind in range(2):
-            cost = other if kind else same
-            x, d = _LOWEST, 0
-            for i in range(triangle.size):
-                y = V[t, kind, b + i] + triangle[i]
-                if y > x:
-                    x, d = y, i
-            if x + cost > score:
-                score, at = x + cost, kind * n_bins + b + d - half
-        anywhere, best = _best(V[t], half, sums)
-        last = anywhere if best + jump > score else at
+        for k in range(starts[t], starts[t + 1]):
+            d = bins[k] - b
+            if abs(d) <= half and scores[k] + triangle[2 * MARGIN + half + d] + same > score:
+                score, at = scores[k] + triangle[2 * MARGIN + half + d] + same, bins[k]
+        x, d = _LOWEST, 0
+        for i in range(2 * half + 1):
+            y = V[t, b + i] + triangle[2 * MARGIN + i]
+            if y > x:
+                x, d = y, i
+        if x + other > score:
+            score, at = x + other, n_bins + b + d - half
+        if best[t] + jump > score:
+            at = _best(bins[starts[t] : starts[t + 1]], scores[starts[t] :], V[t, half:], sums)
+        last = at
         states[t] = last
 
 
-@njit(cache=True, nogil=True, fastmath=_MATH)
-def _best(row, half, sums):
-    """The best state of a frame and its score."""
+@njit(cache=True, nogil=True, fastmath=_SCORES)
+def _best(bins, scores, unvoiced, sums):
+    """The best state of a frame."""
     at, best = 0, _LOWEST
+    for k in range(bins.size):
+        x = scores[k] + sums[bins[k]]
+        if x > best:
+            at, best = bins[k], x
     for b in range(sums.size):
-        for kind in range(2):
-            x = row[kind, half + b] + sums[b]
-            if x > best:
-                at, best = kind * sums.size + b, x
-    return at, best
+        x = unvoiced[b] + sums[b]
+        if x > best:
+            at, best = sums.size + b, x
+    return at

@@ -24,7 +24,7 @@ DEFAULT_F0 = F0Params()
 _MOST_CANDIDATES = 15
 _OCTAVE_REF_HZ = 800.0  # a candidate here has no octave cost
 _FLOOR_HZ = 50.0  # one period of it: where the level of a frame is taken
-_BLOCK_SAMPLES = 2**16  # of pyin's frames transformed at once
+_FAINT = 1e-38  # energy of a frame whose squares librosa loses to underflow
 _VITERBI_BYTES = 2**26  # scores of pyin kept at once; longer signals are gone through twice
 _SWIFT_SR = 16_000
 _LOG_TINY = float(np.log(np.finfo(np.float64).tiny))
@@ -93,7 +93,7 @@ def f0_track(y: np.ndarray, *, sr: int, params: F0Params = DEFAULT_F0) -> F0Trac
         z,
         np.rint(times * rate).astype(np.int64),
         *_window(width, rate, params.fmin),
-        int(rate / _FLOOR_HZ / 2),
+        min(int(rate / _FLOOR_HZ / 2), width // 2),
         (2.0 * rate, params.fmin, params.fmax),
         (0.5 * params.voicing_threshold, params.octave_cost, _OCTAVE_REF_HZ),
         (*found, levels),
@@ -272,40 +272,68 @@ def _pyin_candidates(
     frame_length: int,
     hop_length: int,
 ) -> tuple[np.ndarray, ...]:
-    """Candidates of all frames: where each frame's begin, bins, log probs; voicing."""
-    from scipy import fft
+    """Candidates of all frames: where each frame's begin, bins, log probs; voicing.
 
-    from core._kernels_pitch import pyin_candidates
+    Before the first frame all bins are candidates.
+    """
+    from core._kernels_pyin import UNDERFLOW, WIDTH, pyin_candidates, pyin_difference
 
     periods = (int(sr / limits[1]), min(ceil(sr / limits[0]), frame_length - 1))
-    n_fft = fft.next_fast_len(frame_length + periods[1] + 1, real=True)
     total = 1 + (y.size + frame_length // 2 * 2 - frame_length) // hop_length
-    size = max(1, _BLOCK_SAMPLES // n_fft)
-    counts, voiced_prob = np.zeros(total + 1, dtype=np.int64), np.empty(total)
-    most = (periods[1] - periods[0]) // 2 + 2
-    bins = np.empty((size, most), dtype=np.int32)
-    log_probs = np.empty((size, most), dtype=np.float32)
-    kept = []
-    for start in range(0, total, size):
-        stop = min(start + size, total)
-        first = start * hop_length - frame_length // 2
-        part = zero_padded(y, first, first + (stop - start - 1) * hop_length + frame_length)
-        frames = np.lib.stride_tricks.sliding_window_view(part, frame_length)[::hop_length]
-        frames = np.ascontiguousarray(frames)
-        D = fft.rfft(frames, n_fft, axis=1)
-        acf = fft.irfft(np.square(D.real) + np.square(D.imag), n_fft, axis=1)
-        n = counts[start + 1 : stop + 1]
-        pyin_candidates(
-            frames,
-            acf,
-            periods,
-            _beta_cum(),
-            (float(sr), float(limits[0]), 120.0, n_bins),
-            (n, bins, log_probs, voiced_prob[start:stop]),
-        )
-        held = np.arange(most) < n[:, None]
-        kept.append((bins[: stop - start][held], log_probs[: stop - start][held]))
+    y = zero_padded(y, -(frame_length // 2), (total - 1) * hop_length + frame_length)
+    counts, voiced_prob = np.empty(total + 2, dtype=np.int64), np.empty(total)
+    counts[:2] = 0, n_bins
+    tables = _turns(max(4, 1 << (frame_length - 1).bit_length()))
+    work = np.empty((3, tables[2].size, WIDTH), dtype=np.float32)
+    d = np.empty((periods[1] - periods[0] + 1, WIDTH), dtype=np.float32)
+    levels = np.empty(WIDTH)
+    bins = np.empty(WIDTH * max(n_bins, len(d)), dtype=np.int32)
+    log_probs = np.empty(bins.size, dtype=np.float32)
+    bins_of = (float(sr), periods[0], float(limits[0]), 120.0, n_bins)
+    kept = [(np.arange(n_bins, dtype=np.int32), np.zeros(n_bins, dtype=np.float32))]
+    for start in range(0, total, WIDTH):
+        stop = min(start + WIDTH, total)
+        firsts = np.minimum(np.arange(start, start + WIDTH), stop - 1) * hop_length
+        pyin_difference(y, firsts, frame_length, periods, tables, work, d, levels)
+        d[:, levels <= UNDERFLOW] = 0
+        faint = np.flatnonzero((levels > UNDERFLOW) & (levels < _FAINT))
+        if faint.size:
+            frames = y[firsts[faint, None] + np.arange(frame_length)]
+            d[:, faint] = _difference_of_faint(frames, periods).T
+        out = (counts[start + 2 : stop + 2], voiced_prob[start:stop], bins, log_probs)
+        n = pyin_candidates(d, stop - start, _beta_cum(), bins_of, out)
+        kept.append((bins[:n].copy(), log_probs[:n].copy()))
     return np.cumsum(counts), *(np.concatenate(k) for k in zip(*kept, strict=True)), voiced_prob
+
+
+def _difference_of_faint(frames: np.ndarray, periods: tuple[int, int]) -> np.ndarray:
+    """YIN's difference of frames so faint that what librosa's single precision loses counts."""
+    from scipy import fft
+
+    n_fft = fft.next_fast_len(frames.shape[1] + periods[1] + 1, real=True)
+    D = fft.rfft(frames, n_fft)
+    acf = fft.irfft(np.square(D.real) + np.square(D.imag), n_fft)[:, : periods[1] + 1]
+    energy = np.cumsum(np.square(frames[:, : periods[1]]), axis=1, dtype=np.float64)
+    energy[:, 0] = 0
+    value = 2.0 * (acf[:, :1] - acf[:, 1:].astype(np.float64)) - energy
+    mean = np.cumsum(value, axis=1) / np.arange(1, periods[1] + 1)
+    return (value / (mean + np.finfo(np.float64).tiny))[:, periods[0] - 1 :]
+
+
+@lru_cache(maxsize=4)
+def _turns(size: int) -> tuple[np.ndarray, ...]:
+    """Tables of ``_kernels_pyin.pyin_difference``."""
+    order, step = np.zeros(1, dtype=np.int64), size
+    steps = []
+    while step > 1:
+        steps.append(4 if step > 2 else 2)
+        step //= steps[-1]
+    for radix in reversed(steps):
+        order = (np.arange(radix)[:, None] + radix * order).ravel()
+    at = np.argsort(order)
+    angle = np.arange(2 * size) * (pi / size)
+    turns = (np.cos(angle).astype(np.float32), -np.sin(angle).astype(np.float32))
+    return *turns, at[-order % size].astype(np.int32), at[size - 1 - order].astype(np.int32)
 
 
 @lru_cache(maxsize=1)
@@ -318,10 +346,12 @@ def _beta_cum() -> np.ndarray:
 @lru_cache(maxsize=16)
 def _pyin_model(n_bins: int, semitones: int) -> tuple[Any, ...]:
     """Transitions, in logs: see ``_kernels_pitch.pyin_forward``."""
+    from core._kernels_pitch import MARGIN
+
     half = 5 * semitones
     weights = 1 - np.abs(np.arange(-half, half + 1)) / (half + 1)
-    triangle = np.full(-(-weights.size // 4) * 4, -3e38, dtype=np.float32)
-    triangle[: weights.size] = np.log(weights)
+    triangle = np.full(weights.size + 4 * MARGIN, -3e38, dtype=np.float32)
+    triangle[2 * MARGIN :][: weights.size] = np.log(weights)
     cum = np.concatenate([[0.0], np.cumsum(weights)])
     bins = np.arange(n_bins)
     sums = cum[np.minimum(2 * half + 1, half + n_bins - bins)] - cum[np.maximum(0, half - bins)]
@@ -341,22 +371,23 @@ def _viterbi(
     Where the scores of all frames would take too much memory, only some are kept on the way
     forward, and those between them are found again on the way back.
     """
-    from core._kernels_pitch import pyin_backward, pyin_forward
+    from core._kernels_pitch import MARGIN, pyin_backward, pyin_forward
 
     n_bins, half, total = model[2].size, model[1], voiced_prob.size
-    width = n_bins + 2 * half + 4
-    size = min(total, max(1, _VITERBI_BYTES // (8 * width)))
-    V = np.full((size + 1, 2, width), -3e38, dtype=np.float32)
-    V[0, :, half : half + n_bins] = -model[2]
-    firsts = range(0, total, size)
-    before = []
+    width = MARGIN * (-(-(n_bins + 2 * half) // MARGIN) + 3)
+    size = min(total, max(1, _VITERBI_BYTES // (4 * width)))
+    V = np.full((size + 1, width), -3e38, dtype=np.float32)
+    V[0, half : half + n_bins] = -model[2]
+    scores, best = np.empty(bins.size, dtype=np.float32), np.zeros(total + 1, dtype=np.float32)
+    scores[:n_bins] = -model[2]
     states, last = np.empty(total + 1, dtype=np.int32), -1
+    firsts, before = range(0, total, size), []
 
     def forward(first: int) -> np.ndarray:
         stop = min(first + size, total)
-        rows = V[: stop - first + 1]
-        at = starts[first : stop + 1]
-        pyin_forward(at, bins, log_probs, voiced_prob[first:stop], model, rows)
+        rows, at = V[: stop - first + 1], starts[first : stop + 2]
+        frames = (log_probs, voiced_prob[first:stop], model)
+        pyin_forward(at, bins, *frames, rows, scores, best[first : stop + 1])
         return rows
 
     for first in firsts:
@@ -368,7 +399,17 @@ def _viterbi(
         if first != firsts[-1]:
             V[0] = before[first // size]
             rows = forward(first)
-        pyin_backward(rows, model, last, states[first : first + len(rows)])
+        stop = first + len(rows)
+        pyin_backward(
+            starts[first : stop + 1],
+            bins,
+            model,
+            rows,
+            scores,
+            best[first:stop],
+            last,
+            states[first:stop],
+        )
         last = int(states[first])
     return states[1:]
 
