@@ -1,4 +1,4 @@
-"""A synthetic workspace of any size, with labels, speakers, failures and vectors, in a minute.
+"""A synthetic workspace of any size, with labels, speakers, failures, vectors and mel pictures.
 
     python -m benchmarks.big_workspace FOLDER [--rows 1000000]
 
@@ -13,6 +13,8 @@ import time
 import numpy as np
 import pandas as pd
 
+from core.eda import mel_images
+from core.eda.mean_mels import MOST_CLIPS
 from core.features import feature_set
 from core.store import Workspace
 from core.store._parts import write_table
@@ -40,7 +42,7 @@ DECADES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
 AGES = ("teens", "twenties", "thirties", "fourties", "fifties", "sixties")
 
 
-def build(folder: Path, rows: int, seed: int = 0) -> Workspace:
+def build(folder: Path, rows: int, seed: int = 0, *, pictures: bool = True) -> Workspace:
     """A finished workspace of ``rows`` clips with the columns of voice-v1."""
     rng, spec = np.random.default_rng(seed), feature_set("voice-v1")
     catalogue = labels(rows, rng)
@@ -53,7 +55,32 @@ def build(folder: Path, rows: int, seed: int = 0) -> Workspace:
         for unit in writer.plan.units:
             part = catalogue.iloc[unit * UNIT : (unit + 1) * UNIT]
             _write(folder, unit, writer._keys[unit], part, spec, rng)
+    if pictures:
+        paint(workspace)
     return workspace
+
+
+def paint(workspace: Workspace, seed: int = 0) -> None:
+    """Mel pictures of noise for as many clips as the page of mean mels takes."""
+    place = mel_images.mels_folder(workspace)
+    place.mkdir(exist_ok=True)
+    mel_images._keep_recipe(place, mel_images.recipe_of(workspace))
+    parts = mel_images._Parts(place, mel_images._wanted(workspace, MOST_CLIPS))
+    rng = np.random.default_rng(seed)
+    for unit in parts.missing():
+        shape = (len(unit.items), mel_images.BANDS, mel_images.FRAMES)
+        pictures = rng.integers(0, 256, shape, dtype=np.uint8)
+        parts.write(
+            unit.number,
+            [
+                {
+                    "clip_id": item["clip_id"],
+                    "values": {"frames": mel_images.FRAMES},
+                    "vectors": {"image": picture},
+                }
+                for item, picture in zip(unit.items, pictures, strict=True)
+            ],
+        )
 
 
 def labels(rows: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -5,9 +5,10 @@
 Opens each page that stands under "Data set" in pages/main.py, changes its controls one by one, adds
 and clears a filter, and prints: the median of the server's time for a change, the most bytes that
 one change sends, and the server's memory after all pages, each beside what is wanted. A change is
-asked for with values that were not asked for before, so that no cache answers; the run that opens a
-page is printed, too, but not judged. A page that needs sound draws nothing here, and what it says
-is printed. ``--keep`` writes the workspaces there, and finds them again.
+asked for with values that were not asked for before, so that no cache answers; beside the server's
+time stands that of its processors, which hardly depends on what else the machine does. The run that
+opens a page is printed, too, but not judged. A page that draws nothing is named, with what it says.
+``--keep`` writes the workspaces there, and finds them again.
 """
 
 import argparse
@@ -47,17 +48,32 @@ class Found:
     page: str
     first: Run
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
-    slowest: tuple[float, str] = (0.0, "")
+    slowest: tuple[float, float, str] = (0.0, 0.0, "")
     wrong: list[str] = field(default_factory=list)
     instead: str = ""  # what a page that draws nothing says
 
-    def note(self, what: str, run: Run) -> None:
-        """One change."""
+    def note(self, what: str, run: Run, cpu: float) -> None:
+        """One change, and the processor's seconds since the last one."""
         self.seconds.append(run.seconds)
+        self.cpu.append(cpu)
         self.received.append(run.received)
-        self.slowest = max(self.slowest, (run.seconds, what))
+        self.slowest = max(self.slowest, (run.seconds, cpu, what))
         self.wrong += run.exceptions
+
+
+class Clock:
+    """Seconds that a process spends on all its cores; fair on a machine that others use."""
+
+    def __init__(self, process: psutil.Process):
+        self.process, self.last = process, 0.0
+
+    def lap(self) -> float:
+        """Since the last lap."""
+        now = sum(self.process.cpu_times()[:2])
+        spent, self.last = now - self.last, now
+        return spent
 
 
 class Reader(Visitor):
@@ -111,11 +127,12 @@ def key_of(wid: str) -> str:
     return wid.split("-", 2)[2] if wid.startswith("$$") else ""
 
 
-async def visit(address: str, page: str) -> Found:
+async def visit(address: str, page: str, clock: Clock) -> Found:
     """Open a page, then change each control; a control that comes up on the way is tried, too."""
     async with Reader(address, page) as visitor:
         found = Found(page, await visitor.run())
         found.wrong += found.first.exceptions
+        clock.lap()
         tried: set[str] = set()
         while todo := [
             (key_of(wid), kind, body)
@@ -127,10 +144,10 @@ async def visit(address: str, page: str) -> Found:
             for value in values_of(kind, body):
                 if not any(key_of(wid) == key for wid in visitor.widgets):
                     break
-                found.note(f"{key} = {value}", await visitor.change(key, value))
+                found.note(f"{key} = {value}", await visitor.change(key, value), clock.lap())
         for rows in SELECTIONS:
             visitor.query = f"sel={quote(json.dumps(rows, separators=(',', ':')))}"
-            found.note(f"filter {rows[0][0]}", await visitor.run())
+            found.note(f"filter {rows[0][0]}", await visitor.run(), clock.lap())
         found.instead = "" if visitor.drawn else visitor.said
     return found
 
@@ -147,11 +164,13 @@ def report(found: Found, rows: int) -> None:
     small = "" if most <= WANTED_MB else "  TOO LARGE"
     print(
         f"  {found.page:14} {1e3 * seconds:6.0f} ms (wanted {1e3 * WANTED_S[rows]:.0f}){fast}, "
+        f"processor {1e3 * (median(found.cpu) if found.cpu else 0):.0f} ms, "
         f"at most {most:.2f} MB a change (wanted {WANTED_MB:g}){small}; "
         f"{len(found.seconds)} changes, opened in {found.first.seconds:.2f} s with "
         f"{found.first.received / 1e6:.2f} MB"
     )
-    print(f"  {'':14} slowest {found.slowest[0]:.2f} s: {found.slowest[1]}")
+    seconds, cpu, what = found.slowest
+    print(f"  {'':14} slowest {seconds:.2f} s, processor {cpu:.2f} s: {what}")
     if found.instead:
         print(f"  {'':14} NOT JUDGED, it draws nothing: {found.instead}")
     for said in dict.fromkeys(found.wrong):
@@ -171,7 +190,7 @@ async def measure(folder: Path, rows: int, names: list[str]) -> None:
             await visitor.run()
         most = 0.0
         for name in names:
-            report(await visit(server.address, name), rows)
+            report(await visit(server.address, name, Clock(process)), rows)
             most = max(most, process.memory_info().rss / 1e9)
         if rows == MILLION:
             large = "" if most <= WANTED_RSS_GB else "  TOO LARGE"

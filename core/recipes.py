@@ -16,7 +16,7 @@ from typing import Any
 from core.errors import DatasetError, ParameterError
 from core.filters import Selection
 from core.safe_text import clean
-from core.store._disk import write_whole
+from core.store import write_whole
 
 VERSION = 1
 KINDS = ("cut", "zscore", "mad", "missing")

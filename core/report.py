@@ -168,14 +168,16 @@ def _drawn(
 ) -> "pd.DataFrame":
     """Columns c0, c1 and so on, and g, of the clips or of a sample; no join without a label."""
     sql, values = selection.where() or ("TRUE", [])
-    clips = workspace.count(selection.where())
+    clips, below = workspace.count(selection.where()), None
     if clips > sample:
-        sql = f"({sql}) AND hash(clip_id) % 1000003 < ?"
-        values = [*values, round(1_000_003 * sample / clips)]
+        below = round(1_000_003 * sample / clips)
+        sql = f"({sql}) AND hash(clip_id) % 1000003 < {below}"
     picked = [f"{_quoted(n)}::DOUBLE AS c{i}" for i, n in enumerate(names)]
     picked.append(f"{_quoted(by)}::VARCHAR AS g" if by else "'' AS g")
     view = "clips" if selection or by else "features"
-    return workspace.query(f"SELECT {', '.join(picked)} FROM {view} WHERE {sql}", values)
+    return workspace.query(
+        f"SELECT {', '.join(picked)} FROM {view} WHERE {sql}", values, below=below
+    )
 
 
 def _spread(column: str, x: np.ndarray, group: np.ndarray) -> Spread:

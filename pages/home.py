@@ -7,8 +7,8 @@ from pages.shared import cache, texts
 
 st.title("Phonoscope", anchor=False)
 st.markdown(
-    "See, hear and clean voice recordings in the browser: one clip at a time, before and after. "
-    "Everything runs on this computer; nothing is sent to the internet."
+    "See, hear and clean voice recordings in the browser: one clip at a time, before and after, or "
+    "a whole data set. Everything runs on this computer; nothing is sent to the internet."
 )
 table = cache.demo_table()
 check, explore, learn = st.columns(3)
@@ -48,7 +48,10 @@ st.subheader("Start with one of these", anchor=False)
 cells = st.columns(3)
 for i, (clip_id, title) in enumerate(datasets.demo_titles().items()):
     cells[i % 3].page_link(
-        "recording/clip.py", label=title, query_params={"clip": clip_id.rsplit("/", 1)[-1]}
+        "recording/clip.py",
+        label=title,
+        icon=":material/play_circle:",
+        query_params={"clip": clip_id.rsplit("/", 1)[-1]},
     )
 st.subheader("What is loaded", anchor=False)
 st.write(

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-ICON = str(Path(__file__).parent / "shared" / "icon.png")
-st.set_page_config(page_title="Phonoscope", page_icon=ICON, layout="wide")
+SHARED = Path(__file__).parent / "shared"
+st.set_page_config(page_title="Phonoscope", page_icon=str(SHARED / "icon.png"), layout="wide")
+st.html(SHARED / "style.css")
 st.navigation(
     {
         "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],

@@ -12,6 +12,7 @@ import pytest
 from core.datasets import COLUMNS, ORIGINALS, READERS, counts, layouts, open_dataset, recognise
 from core.datasets.labels import age_decade, gender
 from core.errors import DatasetError, ParameterError
+from core.store import import_table
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
@@ -303,3 +304,69 @@ def test_a_folders_table_may_be_of_any_kind(tmp_path, suffix):
     }[suffix]()
     row = open_dataset(tmp_path).catalogue().iloc[0]
     assert (row["speaker_id"], row["age"], row["age_decade"]) == ("007", "43", 40)
+
+
+WORDS = """\
+clip_id,speaker,Gender,Text,microphone,emotion,session,f0_median,mixed,error,Split,none,id
+a,s1,F,one,headset,happy,s-1,200,1,e1,x,,7
+b,s1,F,two,headset,=1+1,s-2,210,two,e2,x,NA,8
+c,s2,M,three,phone,,s-1,110,3,e1,x,,9
+"""
+
+
+def test_columns_of_words_are_labels_of_a_feature_table(tmp_path):
+    (tmp_path / "t.csv").write_text(WORDS)
+    dataset = open_dataset(tmp_path / "t.csv")
+    table = dataset.catalogue()
+    own = [c for c in table if c not in (*COLUMNS, *ORIGINALS)]
+    assert own == ["microphone", "emotion", "session", "mixed", "error (table)"]
+    assert table["microphone"].tolist() == ["headset", "headset", "phone"]
+    assert table["emotion"].tolist()[:2] == ["happy", "=1+1"]
+    assert table["emotion"].isna().tolist() == [False, False, True]
+    assert list(dataset.features()) == ["clip_id", "f0_median"]
+
+
+def test_names_of_labels_are_known_in_any_case(tmp_path):
+    (tmp_path / "t.csv").write_text(WORDS)
+    table = open_dataset(tmp_path / "t.csv").catalogue()
+    assert table["gender"].tolist() == ["female", "female", "male"]
+    assert table["text"].tolist() == ["one", "two", "three"]
+    assert table["split"].tolist() == ["x"] * 3
+
+
+def test_of_very_many_columns_of_words_the_first_hundred_are_labels(tmp_path):
+    names = [f"w{i:03d}" for i in range(130)]
+    line = ",".join(["word"] * 130)
+    (tmp_path / "t.csv").write_text(f"clip_id,x,{','.join(names)}\na,1,{line}\nb,2,{line}\n")
+    table = open_dataset(tmp_path / "t.csv").catalogue()
+    assert [c for c in table if c.startswith("w")] == names[:100]
+
+
+def test_names_that_differ_by_case_only_stay_apart(tmp_path):
+    (tmp_path / "t.csv").write_text("clip_id,x,Mic,mic,Gender,gender,X\na,1,p,q,F,male,u\n")
+    dataset = open_dataset(tmp_path / "t.csv")
+    table = dataset.catalogue()
+    assert table.iloc[0][["Mic", "mic (table)", "Gender (table)", "X (table)"]].tolist() == [
+        *"pqFu"
+    ]
+    assert len({c.lower() for c in table}) == len(table.columns)
+
+
+def test_words_of_an_imported_table_can_be_asked_for(tmp_path):
+    (tmp_path / "t.csv").write_text(WORDS)
+    found = import_table(open_dataset(tmp_path / "t.csv"), tmp_path / "w")
+    assert {"microphone", "emotion", "session"} <= set(found.label_columns())
+    rows = found.query("SELECT emotion FROM clips WHERE microphone = 'headset' ORDER BY 1")
+    assert rows["emotion"].tolist() == ["=1+1", "happy"]
+    assert found.columns == ("f0_median",)
+
+
+def test_numbers_and_labels_of_one_name_are_both_kept(tmp_path):
+    (tmp_path / "t.csv").write_text("clip_id,Age,Duration,Size,x,X\na,20,1.5,7,1,2\nb,,2.5,8,1,3\n")
+    found = import_table(open_dataset(tmp_path / "t.csv"), tmp_path / "w")
+    assert found.columns == ("Age (number)", "Duration", "Size (number)", "x", "X (number)")
+    rows = found.query("SELECT * FROM clips ORDER BY clip_id")
+    assert rows["age"].iloc[0] == "20"
+    assert rows["Age (number)"].iloc[0] == 20
+    assert rows["Duration"].tolist() == [1.5, 2.5]
+    assert rows["X (number)"].tolist() == [2, 3]

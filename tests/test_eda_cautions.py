@@ -243,3 +243,44 @@ def test_parts_out_of_step_with_the_catalogue_are_joined_by_name(tmp_path):
     after = again.query("SELECT clip_id, speaker_id FROM clips ORDER BY clip_id")
     pd.testing.assert_frame_equal(before, after)
     assert set(_query._IN_STEP.values()) == {""}
+
+
+def test_one_label_is_judged_with_one_query(tmp_path, monkeypatch):
+    table = fair()
+    table["microphone"] = np.where(np.arange(N) < 380, "headset", None)
+    table.loc[:9, "microphone"] = "phone"
+    workspace = store(tmp_path / "w", table)
+    asked = []
+    query = Workspace.query
+    monkeypatch.setattr(
+        Workspace, "query", lambda self, sql, *a: asked.append(sql) or query(self, sql, *a)
+    )
+    found = module.about_label(workspace, ALL, "microphone")
+    assert len(asked) == 1
+    said = " ".join(c.text for c in found)
+    assert "The microphone of 20 of 400 clips (5 %) is not known" in said
+    assert "Groups of microphone are uneven: headset has 370 clips, phone 10" in said
+    assert found[0].level == WARNING
+    only = module.about_label(workspace, ALL, "microphone", ("missing",))
+    assert [c.level for c in only] == [NOTE]
+
+
+def test_a_label_without_trouble_has_no_caution(tmp_path):
+    workspace = store(tmp_path / "w", fair())
+    assert module.about_label(workspace, ALL, "gender") == ()
+    nobody = Selection((Filter("gender", "=", "nobody"),))
+    assert module.about_label(workspace, nobody, "gender") == ()
+
+
+def test_a_label_of_a_table_without_speakers_says_so(tmp_path):
+    table = fair().assign(speaker_id=None)
+    found = module.about_label(store(tmp_path / "w", table), ALL, "gender")
+    assert [c.about for c in found] == ["speaker_id"]
+
+
+def test_features_that_are_mostly_empty_are_named_among_those_asked_for(tmp_path):
+    empty = np.where(np.arange(N) % 4 == 0, 1.0, np.nan)
+    workspace = store(tmp_path / "w", fair(), values={"snr_db": empty})
+    assert module.about_features(workspace, ALL, ("f0_median_hz",)) == ()
+    (found,) = module.about_features(workspace, ALL, ("f0_median_hz", "snr_db", "no column"))
+    assert "75 %" in found.text

@@ -7,6 +7,7 @@ from test_eda_outliers import workspace_of
 
 from core.eda import distributions
 from core.eda import distributions_code as code
+from core.eda.violins import violins
 from core.errors import ParameterError
 from core.figures import distributions as figures
 from core.figures import palette
@@ -203,7 +204,9 @@ def test_names_of_groups_cannot_act_and_keep_their_colours(workspace):
     fig = figures.histogram(found, title="X")
     assert fig.data[0].name == "&lt;b&gt;x&lt;/b&gt;"
     assert fig.data[-1].marker.color == palette.QUIET
-    boxes = figures.boxes(distributions.boxes(workspace, ALL, "x", by="age"), title="X")
+    found = distributions.boxes(workspace, ALL, "x", by="age")
+    shapes = violins(workspace, ALL, found, by="age")
+    boxes = figures.boxes(found, shapes, title="X", by="<b>age</b>")
     assert "<b>" not in boxes.to_json()
 
 
@@ -264,3 +267,12 @@ def test_the_articles_counts_of_age_and_gender(shared, tmp_path):
         "female": 2846,
     }
     assert gender.speakers is None
+
+
+def test_women_and_men_have_the_same_colours_in_whatever_order():
+    first, second = palette.of_groups(["male", "female", "other"]), palette.of_groups(["female"])
+    assert first[1] == second[0]
+    assert len(set(first)) == 3
+    many = palette.of_groups([f"g{i}" for i in range(20)])
+    assert many[0] == palette.GROUPS[0]
+    assert len(many) == 20

@@ -132,6 +132,7 @@ def test_the_articles_rules_are_one_button():
     assert not at.exception
     rules = Recipe.from_text(rules_in(at)).rules
     assert [r.kind for r in rules] == ["missing", "zscore"]
+    assert any("Dropping all rows with a missing value" in c.value for c in at.caption)
     at.button(key="rules_article").click().run()
     assert len(Recipe.from_text(rules_in(at)).rules) == 2
 

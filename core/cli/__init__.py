@@ -13,8 +13,7 @@ import time
 
 from core import audio, jobs
 from core.audio import ClipRef, Limits
-from core.cli import models
-from core.cli import doctor
+from core.cli import check, doctor, models, models_use, networks
 from core.errors import VoiceError
 from core.params import CleanParams, Denoise, Trim
 from core.safe_text import clean as clean_text
@@ -64,7 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_mels(commands)
     models.add(commands)
+    models_use.add(commands)
+    networks.add(commands)
     doctor.add(commands)
+    check.add(commands)
     return parser
 
 
@@ -314,11 +316,11 @@ def _mels(args: argparse.Namespace) -> int:
 
 def _replay(args: argparse.Namespace) -> int:
     from core import recipes
-    from core.eda import outliers
+    from core.eda import outliers, selecting
     from core.store import Workspace
 
     recipe, workspace = recipes.read(args.recipe), Workspace.open(args.workspace)
-    columns = (*workspace.label_columns(), *workspace.columns)
+    columns = selecting.columns(workspace)
     selection = recipes.selection_of(recipe, columns)
     if selection:
         print(f"selection: {selection.words()}")

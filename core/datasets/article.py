@@ -40,6 +40,8 @@ GUESSES = {
 }
 _ARTICLE_LABELS = {"age": ("age",), "gender": ("gender",), "duration": ("duration",)}
 _IDS = ("clip_id", "filename", "file_name", "file", "path", "audio_filepath", "id", "name")
+_TAKEN = ("clip_id", "error", "message", "unit", "from_unit", "size", "mtime_ns", "label_duration")
+MOST_WORDS = 100  # columns of words kept as labels
 _TABLES = (".csv", ".tsv", ".parquet")
 
 
@@ -64,6 +66,10 @@ class Article(Dataset):
         rows = first_words(self._table, _ARTICLE_LABELS)
         rows["written"] = self._table["filename"]
         return rows
+
+    def catalogue(self) -> "pd.DataFrame":
+        """As every reader's, and the other columns of words."""
+        return with_words(self, super().catalogue(), self._table, _ARTICLE_LABELS)
 
     def features(self) -> "pd.DataFrame":
         """The author's features of the clips in ``catalogue``: clip_id, then float64 columns."""
@@ -102,12 +108,18 @@ class FeatureTable(Dataset):
 
     def rows(self, files: Files) -> "pd.DataFrame":
         """The rows of the table; the first column that names the clips gives the clip_id."""
-        rows = first_words(self._table, GUESSES)
-        ids = next((name for name in _IDS if name in self._table), None)
+        table = self._table
+        rows = first_words(table, _guesses(table))
+        ids = next((name for name in _IDS if name in table), None)
         lines = rows["row"].astype("str")
-        rows["written"] = lines if ids is None else self._table[ids].where(lambda s: s != "", lines)
+        rows["written"] = lines if ids is None else table[ids].where(lambda s: s != "", lines)
         rows["tail"] = rows["written"].str.replace(r"(?s)(.)\.[^./]*$", r"\1", regex=True)
         return rows
+
+    def catalogue(self) -> "pd.DataFrame":
+        """As every reader's, and the other columns of words, such as ``microphone``."""
+        table = self._table
+        return with_words(self, super().catalogue(), table, _guesses(table))
 
     def features(self) -> "pd.DataFrame":
         """Every column of numbers, by clip_id (float64)."""
@@ -123,6 +135,14 @@ class FeatureTable(Dataset):
         return read_table(self._files, table)
 
 
+def _guesses(table: "pd.DataFrame") -> dict[str, tuple[str, ...]]:
+    """Columns that may hold each label; names in another case come last."""
+    return {
+        label: (*names, *(c for c in table if c not in names and c.lower() in names))
+        for label, names in GUESSES.items()
+    }
+
+
 def numbers_of(dataset: Dataset, table: "pd.DataFrame") -> "pd.DataFrame":
     """clip_id and the columns of a table that hold only numbers, for the clips in the catalogue."""
     import pandas as pd
@@ -132,12 +152,53 @@ def numbers_of(dataset: Dataset, table: "pd.DataFrame") -> "pd.DataFrame":
     columns = {"clip_id": rows.loc[good, "clip_id"]}
     table = table[table["row"].isin(rows.loc[good, "row"])]
     for name in table.columns.drop(["row", "problem"]):
-        words = table[name].str.strip()
-        values = pd.to_numeric(words, errors="coerce").astype("float64")
-        if name not in _IDS and values.notna().any() and (values.notna() | _unknown(words)).all():
-            columns[name] = values.to_numpy()
+        if name not in _IDS and _is_number(table[name]):
+            values = pd.to_numeric(table[name].str.strip(), errors="coerce")
+            columns[name] = values.astype("float64").to_numpy()
     found = pd.DataFrame(columns)
     return found.sort_values("clip_id", ignore_index=True)
+
+
+def with_words(
+    dataset: Dataset,
+    catalogue: "pd.DataFrame",
+    table: "pd.DataFrame",
+    sources: dict[str, tuple[str, ...]],
+) -> "pd.DataFrame":
+    """A catalogue with those columns of its table that hold words and are no label yet.
+
+    They keep their names, and come after the others (str, missing where nothing is said); at most
+    100. A name that the catalogue or the workspace has, in whatever case, gets " (table)" behind.
+    """
+    rows = dataset._located()
+    good = rows.loc[rows["problem"] == "", ["row", "clip_id"]]
+    lines = table.set_index("row").loc[good["row"]]
+    taken = {*(c.lower() for c in catalogue), *_TAKEN}
+    used = {next((n for n in names if n in table), "") for names in sources.values()}
+    numbers = {name for name in lines.columns if name != "problem" and _is_number(lines[name])}
+    taken |= {name.lower() for name in numbers}
+    found = {}
+    for name in lines.columns.drop("problem"):
+        words = lines[name].str.strip()
+        said = words.where(~_unknown(words))
+        if name in used or name in _IDS or name in numbers or said.isna().all():
+            continue
+        own = name if name.strip() and name.lower() not in taken else f"{name} (table)"
+        taken.add(own.lower())
+        found[own] = said.to_numpy()
+        if len(found) == MOST_WORDS:
+            break
+    more = good[["clip_id"]].assign(**found).set_index("clip_id").astype("str")
+    return catalogue.join(more, on="clip_id")
+
+
+def _is_number(words: "pd.Series") -> bool:
+    """Whether a column says only numbers, and at least one."""
+    import pandas as pd
+
+    words = words.str.strip()
+    values = pd.to_numeric(words, errors="coerce")
+    return bool(values.notna().any() and (values.notna() | _unknown(words)).all())
 
 
 def _unknown(words: "pd.Series") -> "pd.Series":

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from core.errors import ParameterError
 from core.features import FEATURE_SETS, FeatureSpec, feature_set
 from core.filters import Selection
+from core.quality import SPECS
+from core.quality import columns as checks
 from core.safe_text import clean
 from core.store import Workspace
 
@@ -54,14 +56,21 @@ def specs_of(set_name: str, columns: Sequence[str]) -> dict[str, FeatureSpec]:
     Columns of an imported table that are named as a known set's are taken for that set's where at
     least half of the set is there; the others say no more than their names do.
     """
+    found = {name: _spec_of_check(name) for name in columns if name in checks.NAMES}
     if set_name in FEATURE_SETS:
-        return {spec.name: spec for spec in feature_set(set_name).specs}
+        return {spec.name: spec for spec in feature_set(set_name).specs} | found
     known: dict[str, FeatureSpec] = {}
     for name in FEATURE_SETS:
         specs = {spec.name: spec for spec in feature_set(name).specs}
         if 2 * len(specs.keys() & set(columns)) >= len(specs):
             known |= specs
-    return {name: known.get(name) or _spec_of(name) for name in columns}
+    return {name: known.get(name) or _spec_of(name) for name in columns} | found
+
+
+def _spec_of_check(name: str) -> FeatureSpec:
+    column = next(c for c in checks.COLUMNS if c.name == name)
+    spec = next(s for s in SPECS if s.key == column.key)
+    return FeatureSpec(name, column.label, column.unit, spec.about, "", spec.source)
 
 
 def _spec_of(name: str) -> FeatureSpec:
@@ -188,7 +197,8 @@ def table_of(
             f"A file made here has at most {MOST_ROWS:,} clips: select fewer, or take the whole "
             "table with 'python -m core export'."
         )
-    columns = [c for c in workspace.label_columns() if c not in HIDDEN] + list(workspace.columns)
+    columns = [c for c in workspace.label_columns() if c not in HIDDEN]
+    columns += [*workspace.columns, *workspace.check_columns()]
     table = workspace.page(limit=None, where=condition, columns=columns)
     for name in table.columns:
         if name == "nwords" or name.endswith("_count"):

@@ -4,11 +4,12 @@ Conventions: a caution is plain text; names and values from files in it are one 
 cannot be judged, because a column is missing or too few clips have it, gives no caution.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from core.eda import selecting
 from core.features import FEATURE_SETS, feature_set
 from core.filters import Selection
 from core.safe_text import clean
@@ -36,6 +37,7 @@ APART, FAR_APART = 0.5, 0.8  # Cohen's d: "medium" and "large"
 MIXED = 0.2  # how far the shares of two groups may lie apart
 CHANNEL = ("noise_floor_dbfs", "snr_db", "loudness_lufs")
 LENGTH = ("duration_s", "duration")
+TOPICS = ("missing", "balance", "speakers", "recording")
 RATES = ("sampling_rate", "sample_rate", "sr", "bandwidth_hz", "bit_rate", "codec")
 
 
@@ -45,6 +47,14 @@ class Caution(NamedTuple):
     level: str
     text: str
     about: str
+
+
+NO_SPEAKERS = Caution(
+    WARNING,
+    "The speakers are not known: clips of one voice may count many times, and a model "
+    "cannot be tested on voices it has not heard.",
+    "speaker_id",
+)
 
 
 def cautions(workspace: Workspace, selection: Selection) -> tuple[Caution, ...]:
@@ -80,10 +90,52 @@ def cautions(workspace: Workspace, selection: Selection) -> tuple[Caution, ...]:
         for name, table in groups.items():
             found += [*_missing(name, table, clips), *_balance(name, table)]
         found += _speakers(workspace, selection, groups, clips)
-        found += _empty_features(workspace, selection, clips)
+        found += _empty_features(workspace, selection, clips, workspace.columns)
         found += _confounds(workspace, selection, groups)
         found += _texts(workspace, selection, clips)
     return tuple(sorted(found, key=lambda c: c.level != WARNING))
+
+
+def about_label(
+    workspace: Workspace,
+    selection: Selection,
+    label: str,
+    topics: Collection[str] = TOPICS,
+) -> tuple[Caution, ...]:
+    """What to beware of where clips are split by one label; one query.
+
+    Parameters
+    ----------
+    workspace, selection
+        The clips.
+    label : str
+        A column of labels.
+    topics : collection of {"missing", "balance", "speakers", "recording"}
+        Values that are not known, groups of uneven size, groups of few speakers, and groups that
+        were recorded differently.
+    """
+    table = _groups(workspace, selection, label)
+    clips = int(table["clips"].sum())
+    found: list[Caution] = []
+    if clips and "missing" in topics:
+        found += _missing(label, table, clips)
+    if "balance" in topics:
+        found += _balance(label, table)
+    if "speakers" in topics and label != "speaker_id":
+        known = table["speakers"].sum() > 0
+        found += _few_speakers(label, table) if known else [NO_SPEAKERS] if clips else []
+    if "recording" in topics and label != "speaker_id":
+        found += _confounds(workspace, selection, {label: table})
+    return tuple(sorted(found, key=lambda c: c.level != WARNING))
+
+
+def about_features(
+    workspace: Workspace, selection: Selection, names: Sequence[str]
+) -> tuple[Caution, ...]:
+    """Which of these features have no value for half the clips or more; one query."""
+    names = tuple(n for n in names if n in workspace.columns)
+    clips = workspace.count(selection.where())
+    return tuple(_empty_features(workspace, selection, clips, names)) if clips else ()
 
 
 def gini(counts: np.ndarray) -> float:
@@ -140,7 +192,7 @@ def _groups(workspace: Workspace, selection: Selection, label: str) -> "pd.DataF
 
 def _recording(workspace: Workspace) -> list[str]:
     """Columns that tell recordings apart, and voices hardly."""
-    there = (*workspace.label_columns(), *workspace.columns)
+    there = selecting.columns(workspace)
     return [c for c in LENGTH if c in there][:1] + [c for c in CHANNEL if c in there]
 
 
@@ -149,13 +201,13 @@ def _missing(label: str, table: "pd.DataFrame", clips: int) -> Iterator[Caution]
     share = unknown / clips
     if unknown == clips:
         if label in ASKED:
-            text = f"The {LABELS[label]} is not known for any clip: nothing can be split by it."
+            text = f"The {_name(label)} is not known for any clip: nothing can be split by it."
             yield Caution(NOTE, text, label)
     elif share >= MISSING:
         yield Caution(
             WARNING if share >= MOSTLY else NOTE,
-            f"The {LABELS[label]} of {unknown:,} of {clips:,} clips ({_pct(share)}) is not known: "
-            "what is split by it leaves them out, so check that they are not of one kind.",
+            f"The {_name(label)} of {unknown:,} of {clips:,} clips ({_pct(share)}) is not known: "
+            "before groups are compared, check that these are not of one kind.",
             label,
         )
 
@@ -170,7 +222,7 @@ def _balance(label: str, table: "pd.DataFrame") -> Iterator[Caution]:
         if share >= DOMINANT:
             yield Caution(
                 NOTE,
-                f"Of {len(known):,} {GROUPS[label].lower()} one, {clean(first['value'], 40)}, has "
+                f"Of {len(known):,} {_plural(label).lower()} one, {clean(first['value'], 40)}, has "
                 f"{_pct(share)} of the clips: averages over all clips are mostly its own.",
                 label,
             )
@@ -179,7 +231,7 @@ def _balance(label: str, table: "pd.DataFrame") -> Iterator[Caution]:
     if ratio >= UNEVEN:
         yield Caution(
             WARNING if ratio >= VERY_UNEVEN else NOTE,
-            f"{GROUPS[label]} are uneven: {clean(first['value'], 40)} has "
+            f"{_plural(label)} are uneven: {clean(first['value'], 40)} has "
             f"{first['clips']:,} clips, {clean(last['value'], 40)} {last['clips']:,} "
             f"({ratio:.1f} to 1). Compare densities, not counts, and judge a model by its "
             "balanced accuracy.",
@@ -192,12 +244,7 @@ def _speakers(
 ) -> Iterator[Caution]:
     sizes, named = _clips_of_speakers(workspace, selection)
     if not sizes.size:
-        yield Caution(
-            WARNING,
-            "The speakers are not known: clips of one voice may count many times, and a model "
-            "cannot be tested on voices it has not heard.",
-            "speaker_id",
-        )
+        yield NO_SPEAKERS
         return
     if named < clips * (1 - MISSING):
         yield Caution(
@@ -249,14 +296,15 @@ def _few_speakers(label: str, table: "pd.DataFrame") -> Iterator[Caution]:
     more = f" and {len(few) - 4:,} others" if len(few) > 4 else ""
     yield Caution(
         WARNING if few["speakers"].min() < FEW_SPEAKERS / 2 else NOTE,
-        f"{GROUPS[label]} with few speakers: {', '.join(said)}{more}. Differences "
+        f"{_plural(label)} with few speakers: {', '.join(said)}{more}. Differences "
         f"between groups with fewer than {FEW_SPEAKERS} speakers may be those of single voices.",
         label,
     )
 
 
-def _empty_features(workspace: Workspace, selection: Selection, clips: int) -> Iterator[Caution]:
-    names = workspace.columns
+def _empty_features(
+    workspace: Workspace, selection: Selection, clips: int, names: Sequence[str]
+) -> Iterator[Caution]:
     if not names:
         return
     sql, values = selection.where() or ("TRUE", [])
@@ -317,8 +365,8 @@ def _apart(
     if said:
         yield Caution(
             WARNING if most >= FAR_APART else NOTE,
-            f"{GROUPS[label]} differ in length or recording: {'; '.join(said)}. What looks like "
-            f"the {LABELS[label]} may be the recording: compare clips with like values.",
+            f"{_plural(label)} differ in length or recording: {'; '.join(said)}. What looks like "
+            f"the {_name(label)} may be the recording: compare clips with like values.",
             label,
         )
 
@@ -356,7 +404,7 @@ def _mixed(
     if share[value][high] - share[value][low] >= MIXED:
         yield Caution(
             WARNING,
-            f"The {clean(column, 40)} goes with the {LABELS[label]}: {clean(value, 20)} is that of "
+            f"The {clean(column, 40)} goes with the {_name(label)}: {clean(value, 20)} is that of "
             f"{_pct(share[value][high])} of the clips of {clean(high, 40)}, and of "
             f"{_pct(share[value][low])} of {clean(low, 40)}. A model may learn the channel: "
             "compare clips of one kind, or resample all to the lowest.",
@@ -382,6 +430,14 @@ def _texts(workspace: Workspace, selection: Selection, clips: int) -> Iterator[C
             "one side of a split, or a model may know the sentence.",
             "text",
         )
+
+
+def _name(label: str) -> str:
+    return LABELS.get(label) or clean(label, 40)
+
+
+def _plural(label: str) -> str:
+    return GROUPS.get(label) or f"Groups of {clean(label, 40)}"
 
 
 def _titles(workspace: Workspace) -> dict[str, str]:

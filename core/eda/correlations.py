@@ -15,7 +15,7 @@ from core.datasets.labels import DECADES
 from core.errors import ParameterError
 from core.filters import Selection
 from core.safe_text import clean
-from core.store import Workspace
+from core.store import Workspace, pairwise_correlation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -345,8 +345,10 @@ def values(
     view = "features" if plain else "clips"
     has = "speaker_id" in labels and not plain
     total, speakers = _counted(workspace, view, condition, bound, unit, has)
+    below = None
     if total > sample and not exactly:
-        condition += f" AND hash({unit}) % 1000003 < {round(1000003 * sample / total)}"
+        below = round(1000003 * sample / total)
+        condition += f" AND hash({unit}) % 1000003 < {below}"
     picked = [f"{'avg' if by_speaker else ''}({sql}) AS x{i}" for i, sql in enumerate(coded)]
     first = "min" if by_speaker else ""
     picked += [f"{first}({_quoted(name)}) AS m{i}" for i, name in enumerate(more)]
@@ -356,7 +358,7 @@ def values(
         sql += " HAVING " + " AND ".join(f"avg({s}) IS NOT NULL" for s in coded)
     if exactly:
         sql += f" ORDER BY hash({unit}), {unit} LIMIT {int(sample)}"
-    table = workspace.query(sql, bound)
+    table = workspace.query(sql, bound, below=None if by_speaker else below)
     x = table[[f"x{i}" for i in range(len(names))]].to_numpy(dtype=float, na_value=np.nan)
     rest = tuple(table[f"m{i}"].to_numpy(dtype=object) for i in range(len(more)))
     return Values(x, rest, total, speakers)
@@ -402,8 +404,6 @@ def pairwise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     NaN on the diagonal, where a column does not vary, and where fewer than three rows have both.
     """
-    from core.store._query import pairwise_correlation
-
     known = np.isfinite(x).astype(np.float64)
     n = (known.T @ known).astype(np.int64)
     with np.errstate(invalid="ignore", divide="ignore"):

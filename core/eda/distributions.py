@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from core.datasets.labels import DECADES
+from core.eda import selecting
 from core.eda.outliers import seconds_column
 from core.errors import ParameterError
 from core.filters import Selection
@@ -357,7 +358,7 @@ def _in_order(sizes: "pd.Series") -> tuple[str, ...]:
 
 def _check(workspace: Workspace, *names: str) -> None:
     for name in names:
-        if name not in (*workspace.label_columns(), *workspace.columns):
+        if name not in selecting.columns(workspace):
             raise ParameterError(f"There is no column {clean(name)} here: choose another.")
 
 

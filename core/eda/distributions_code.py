@@ -1,6 +1,7 @@
 """Pandas lines that make anew what the distributions page draws, from its "CSV of the clips"."""
 
 from core.eda.distributions import UNKNOWN
+from core.eda.violins import FEWEST, POINTS, ROOM
 from core.recipes import MAD_SCALE, Rule
 
 READ = 'import numpy as np\nimport pandas as pd\n\nclips = pd.read_csv("clips.csv")\n'
@@ -33,7 +34,7 @@ def histogram(column: str, *, log: bool, by: str | None, bins: int) -> str:
 
 
 def boxes(column: str, *, log: bool, by: str | None) -> str:
-    """``quartiles`` of every group, and ``whiskers``."""
+    """``quartiles`` of every group, its ``whiskers``, and its ``density`` over ``grid``."""
     lines = READ + f"x = clips[{column!r}].dropna()\n"
     lines += "x = np.log1p(x)\n" if log else ""
     lines += _groups(by) if by else 'groups = pd.Series("all", clips.index)\n'
@@ -42,6 +43,17 @@ def boxes(column: str, *, log: bool, by: str | None) -> str:
     lines += "whiskers = {\n    g: v[v.between(quartiles[0.25][g] - reach[g], "
     lines += 'quartiles[0.75][g] + reach[g])].agg(["min", "max"])\n'
     lines += "    for g, v in x.groupby(groups[x.index])\n}\n"
+    lines += "low = min(w['min'] for w in whiskers.values())\n"
+    lines += "high = max(w['max'] for w in whiskers.values())\n"
+    lines += f"room = {ROOM} * (high - low) or 0.5\n"
+    lines += f"grid = np.linspace(low - room, high + room, {POINTS})\n"
+    lines += f"density = {{}}\nfor g, v in x.groupby(groups[x.index]):\n    if len(v) < {FEWEST}:\n"
+    lines += "        continue\n"
+    lines += "    sd = v[v.between(grid[0], grid[-1])].std(ddof=0)\n"
+    lines += "    sd = min(sd, (quartiles[0.75][g] - quartiles[0.25][g]) / 1.34)\n"
+    lines += "    h = max(0.9 * sd * len(v) ** -0.2, grid[1] - grid[0])\n"
+    lines += "    kernels = np.exp(-0.5 * ((grid[:, None] - v.to_numpy()) / h) ** 2)\n"
+    lines += "    density[g] = kernels.mean(axis=1) / (h * np.sqrt(2 * np.pi))\n"
     if log:
         lines += "quartiles = np.expm1(quartiles)\n"
     return lines

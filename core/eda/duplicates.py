@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 import math
 import os
+import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 MOST = 10_000  # clips compared by sound
 MOST_PAIRS = 500
 MOST_BYTES = 4_000_000_000  # read to compare bytes
+MOST_FILES = 20_000  # opened for it
 SPREADS = 5.0
 MAD_SCALE = 1.4826
 BINS = 60
@@ -130,33 +132,38 @@ def natural_threshold(nearest: np.ndarray) -> float:
 def same_bytes(workspace: Workspace, selection: Selection) -> tuple[list[list[str]], int]:
     """Groups of clips whose files hold the same bytes, and how many files could not be read.
 
-    Files over ``MOST_BYTES`` in all are not opened, and count as not read.
+    Files over ``MOST_BYTES`` or ``MOST_FILES`` in all are not opened, and count as not read.
     """
     if not {"path", "size"} <= set(workspace.label_columns()):
         return [], 0
     condition, values = selection.where() or ("TRUE", [])
+    there = f"FROM clips WHERE ({condition}) AND path IS NOT NULL AND size > 0"
+    alike = f"(SELECT size {there} GROUP BY size HAVING count(*) > 1)"
     rows = workspace.query(
-        f"SELECT clip_id, path, size FROM (SELECT *, count(*) OVER (PARTITION BY size) AS alike "
-        f"FROM (SELECT clip_id, path, size FROM clips WHERE ({condition}) AND path IS NOT NULL "
-        "AND size > 0)) WHERE alike > 1 ORDER BY clip_id",
-        values,
+        f"SELECT clip_id, path, size {there} AND size IN {alike} ORDER BY clip_id "
+        f"LIMIT {MOST_FILES}",
+        [*values, *values],
     )
+    total = len(rows)
+    if total == MOST_FILES:
+        asked = workspace.query(f"SELECT count(*) AS n {there} AND size IN {alike}", [*values] * 2)
+        total = int(asked["n"].iloc[0])
     groups: dict[tuple[int, bytes], list[str]] = {}
-    unread, room = 0, MOST_BYTES
-    for clip_id, path, size in rows.itertuples(index=False):
-        room -= int(size)
-        digest = _digest(path, int(size)) if room >= 0 else None
-        if digest is None:
-            unread += 1
-        else:
+    read = 0
+    inside = rows["size"].cumsum() <= MOST_BYTES
+    for clip_id, path, size in rows[inside].itertuples(index=False):
+        digest = _digest(path, int(size))
+        if digest is not None:
+            read += 1
             groups.setdefault((int(size), digest), []).append(clip_id)
-    return [ids for ids in groups.values() if len(ids) > 1], unread
+    return [ids for ids in groups.values() if len(ids) > 1], total - read
 
 
 def _digest(path: str, size: int) -> bytes | None:
     """The content's digest; None where the file is gone, was changed, or is no plain file."""
     try:
-        if not os.path.isfile(path) or os.path.getsize(path) != size:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode) or about.st_size != size:
             return None
         found = blake2b(digest_size=16)
         with open(path, "rb") as file:

@@ -289,6 +289,7 @@ def _cliff(x: np.ndarray, sides: np.ndarray, units: np.ndarray, weights: np.ndar
     for k in range(x.shape[1]):
         a, b = (np.flatnonzero((sides == side) & np.isfinite(x[:, k])) for side in (0, 1))
         if a.size and b.size:
+            a, b = (rows[np.argsort(x[rows, k])] for rows in (a, b))  # twice as fast in order
             placed[a, k] = _above(x[a, k], x[b, k])
             placed[b, k] = -_above(x[b, k], x[a, k])
     delta = _mean(placed[sides == 0])
@@ -305,17 +306,14 @@ def _cliff(x: np.ndarray, sides: np.ndarray, units: np.ndarray, weights: np.ndar
 
 
 def _above(x: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Share of ``others`` below each x minus the share above."""
-    ordered = np.sort(others)
-    below, up_to = (np.searchsorted(ordered, x, side) for side in ("left", "right"))
+    """Share of ``others``, in order, below each x minus the share above."""
+    below, up_to = (np.searchsorted(others, x, side) for side in ("left", "right"))
     return (below + up_to) / others.size - 1
 
 
 def _sums(v: np.ndarray, at: np.ndarray, n: int) -> np.ndarray:
     """Sums of the rows of ``v`` by unit, (n, k)."""
-    out = np.zeros((n, v.shape[1]))
-    np.add.at(out, at, v)
-    return out
+    return np.stack([np.bincount(at, v[:, k], n) for k in range(v.shape[1])], axis=1)
 
 
 def _mean(x: np.ndarray) -> np.ndarray:

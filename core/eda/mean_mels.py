@@ -322,7 +322,7 @@ def _error(
     if n < 2:
         return np.full(BANDS, np.nan, np.float32)
     levels = bands[units.order] * np.float32(STEP_DB / FRAMES) - TOP_DB - spectrum
-    sums = np.add.reduceat(levels, units.starts, axis=0)[mine]
+    sums = _unit_sums(levels, units.starts)[mine]
     size = units.size[mine]
     if by_speaker:
         sums, size = sums / size[:, None], np.ones(n)
@@ -381,11 +381,16 @@ def _relabelled_sums(
     for i in range(0, n, CHUNK):
         starts = ends[i : min(i + CHUNK, n) + 1]
         levels = blocks[ordered[starts[0] : starts[-1]]] - centre
-        part = np.add.reduceat(levels, starts[:-1] - starts[0], axis=0)
+        part = _unit_sums(levels, starts[:-1] - starts[0])
         if by_speaker:
             part /= units.size[i : i + CHUNK, None]
         sums += labels[:, i : i + CHUNK] @ part
     return sums
+
+
+def _unit_sums(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Sums of the rows of each unit; the rows themselves where every unit has one."""
+    return rows if len(starts) == len(rows) else np.add.reduceat(rows, starts, axis=0)
 
 
 def _relabelled(in_a: np.ndarray, paired: np.ndarray, n: int) -> np.ndarray:
@@ -408,7 +413,11 @@ def _read(images: MelImages, which: np.ndarray, kind: str) -> np.ndarray:
 def _values(workspace: Workspace, clips: Clips, label: str) -> np.ndarray:
     """The label of each clip as text, None where not known [shape=(n,)]."""
     name = _quoted(workspace, label)
-    table = workspace.query(f"SELECT clip_id, {name}::VARCHAR AS v FROM clips")
+    table = workspace.query(
+        f"SELECT clip_id, {name}::VARCHAR AS v FROM clips "
+        "WHERE clip_id IN (SELECT unnest(?::VARCHAR[]))",
+        [clips.clip_ids.tolist()],
+    )
     found = dict(zip(table["clip_id"], table["v"], strict=True))
     return np.array([found.get(c) for c in clips.clip_ids], dtype=object)
 

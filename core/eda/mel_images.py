@@ -24,10 +24,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import AudioReadError, DatasetError, ParameterError
-from core.extract import Progress, Summary
+from core.extract import (
+    Cancelled,
+    Crew,
+    Progress,
+    Run,
+    Summary,
+    discard,
+    in_archive_order,
+    is_packed,
+    local_path,
+)
 from core.params import SpectraParams
-from core.store import StoreError, Unit, Workspace
-from core.store._disk import locked, remove_temporaries, shown, write_whole
+from core.store import (
+    StoreError,
+    Unit,
+    Workspace,
+    locked,
+    remove_temporaries,
+    shown,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +115,6 @@ def measure(item: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any
     """The picture of a clip of the catalogue; called by the workers."""
     from core import audio
     from core.audio import ClipRef, Limits
-    from core.extract._spool import discard, local_path
 
     path, is_copy = local_path(dict(item))
     try:
@@ -159,9 +175,6 @@ def make(
     StoreError
         The folder may not be written, or the workers do not start.
     """
-    from core.extract._crew import Crew
-    from core.extract._run import Cancelled, _Run
-
     began = time.monotonic()
     for name, value in (("workers", workers), ("limit", limit)):
         if value is not None and value < 1:
@@ -174,7 +187,7 @@ def make(
         remove_temporaries(place)
         _keep_recipe(place, recipe)
         parts = _Parts(place, wanted)
-        run = _Run(parts, progress, cancel)
+        run = Run(parts, progress, cancel)
         try:
             run.through(Crew(workers, f"{__name__}:measure", recipe), _dataset_of(wanted))
         except Cancelled:
@@ -344,8 +357,6 @@ def sums(images: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _wanted(workspace: Workspace, limit: int | None) -> "pd.DataFrame":
-    from core.extract._spool import in_archive_order
-
     if not has_sound(workspace):
         raise DatasetError(
             f"{shown(workspace.folder)}: this table came without sound, so there is nothing to "
@@ -362,7 +373,6 @@ def _wanted(workspace: Workspace, limit: int | None) -> "pd.DataFrame":
 def _dataset_of(wanted: "pd.DataFrame") -> Any:
     """The data set of clips that are in a .tar.gz, which is read from its beginning."""
     from core.datasets import open_dataset
-    from core.extract._spool import is_packed
 
     path = str(wanted["path"].iloc[0])
     return open_dataset(path.partition("!/")[0]) if is_packed(path) else None

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from core.eda import selecting
 from core.eda._losses import Loss, losses
 from core.errors import ParameterError
 from core.filters import Selection
 from core.recipes import MAD_SCALE, Rule
 from core.safe_text import clean
-from core.store import Workspace
-from core.store._disk import write_whole
+from core.store import Workspace, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def resolve(
     ParameterError
         A rule names a column that is not there, or that holds no numbers.
     """
-    known = (*workspace.label_columns(), *workspace.columns)
+    known = selecting.columns(workspace)
     found: list[tuple[Bound, ...]] = []
     for i, rule in enumerate(rules):
         columns = rule.columns or tuple(workspace.columns)
@@ -375,7 +375,7 @@ def _lost_sql(rule: Rule, bounds: tuple[Bound, ...]) -> tuple[str, list[float]]:
 
 def seconds_column(workspace: Workspace) -> str | None:
     """The column with the clips' lengths in s; measured before labelled."""
-    there = (*workspace.columns, *workspace.label_columns())
+    there = selecting.columns(workspace)
     return next((c for c in ("duration_s", "duration") if c in there), None)
 
 

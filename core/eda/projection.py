@@ -32,8 +32,7 @@ from core import jobs
 from core.errors import MissingPackageError, ParameterError
 from core.filters import Selection
 from core.params import Digest
-from core.store import Workspace
-from core.store._disk import speaking, write_whole
+from core.store import Workspace, speaking, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,16 +134,16 @@ def measured(workspace: Workspace, selection: Selection, space: str, most: int) 
     """
     if space not in spaces(workspace):
         raise ParameterError(f"This table has no {SPACES.get(space, space).lower()}.")
-    total = workspace.count(selection.where())
-    if total < FEWEST:
+    columns = workspace.columns if space != "mel" else ()
+    vector = VECTOR if space != "features" else ""
+    found = workspace.drawn(most, selection.where(), columns=columns, vector=vector)
+    if found.total < FEWEST:
         raise ParameterError(
-            f"The selection leaves {total:,} clips, which are too few: clear a condition."
+            f"The selection leaves {found.total:,} clips, which are too few: clear a condition."
         )
-    condition, values = selection.where() or ("TRUE", [])
-    sql = f"SELECT clip_id FROM clips WHERE {condition} ORDER BY md5(clip_id) LIMIT {int(most)}"
-    ids = np.sort(workspace.query(sql, values)["clip_id"].to_numpy(dtype=object))
-    x, names = _read(workspace, ids, space)
-    return Measured(ids, x, names, total)
+    bands = range(workspace.vector_sizes.get(vector, 0))
+    names = (*columns, *(f"{VECTOR}_{i:03d}" for i in bands))
+    return Measured(found.clip_ids, found.x, names, found.total)
 
 
 def standardised(found: Measured) -> Points:

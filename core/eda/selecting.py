@@ -15,8 +15,8 @@ class Counts(NamedTuple):
 
 
 def columns(workspace: Workspace) -> tuple[str, ...]:
-    """All columns of the view ``clips``: labels first, then features."""
-    return (*workspace.label_columns(), *workspace.columns)
+    """All columns of the view ``clips``: labels first, then features, then checks."""
+    return (*workspace.label_columns(), *workspace.columns, *workspace.check_columns())
 
 
 def selected(workspace: Workspace, text: str) -> Selection:

@@ -7,9 +7,27 @@ them but the clips in flight, and an interrupted run goes on where it stopped.
 * ``extract_dataset``, with its ``Progress`` and ``Summary``
 * ``measure_file``: one file, in this process
 * ``Task``: what is done to a clip
+* ``Run``, ``Crew`` and ``Cancelled``: a run over other units than a workspace's; ``local_path``,
+  ``discard``, ``in_archive_order`` and ``is_packed``: where their clips are
 """
 
+from core.extract._crew import Crew
 from core.extract._measure import Recipe, measure_file
-from core.extract._run import Progress, Summary, Task, extract_dataset
+from core.extract._run import Cancelled, Progress, Run, Summary, Task, extract_dataset
+from core.extract._spool import discard, in_archive_order, is_packed, local_path
 
-__all__ = ["Progress", "Recipe", "Summary", "Task", "extract_dataset", "measure_file"]
+__all__ = [
+    "Cancelled",
+    "Crew",
+    "Progress",
+    "Recipe",
+    "Run",
+    "Summary",
+    "Task",
+    "discard",
+    "extract_dataset",
+    "in_archive_order",
+    "is_packed",
+    "local_path",
+    "measure_file",
+]

@@ -191,7 +191,7 @@ def extract_dataset(
     redo = set(store.failures()["clip_id"]) if retry_failed else set()
     with store.writer() as writer:
         writer.set_catalogue(catalogue, redo=redo, unit_size=unit_size, name=dataset.name)
-        run = _Run(writer, progress, cancel)
+        run = Run(writer, progress, cancel)
         try:
             crew: Any
             if scheduler is None:
@@ -206,7 +206,7 @@ def extract_dataset(
         return run.summary(time.monotonic() - began)
 
 
-class _Run:
+class Run:
     """One run: hands units out, stores what comes back, counts."""
 
     def __init__(

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from core.eda.correlations import ALPHA, CODES, Correlations, Pair
 from core.eda.effects import Effects
 from core.figures.base import AXIS, figure
-from core.figures.palette import AFTER, BEFORE, DIVERGING, GROUPS, MAGMA, QUIET, colorscale
+from core.figures.palette import AFTER, BEFORE, DIVERGING, GROUPS, QUIET, RISING, colorscale
 from core.safe_text import plotly
 
 WRITTEN = 16  # columns up to which the numbers stand in the cells
@@ -58,7 +58,11 @@ def _cells(found: Correlations, k: int) -> dict:
         "ygap": 1,
         "colorscale": colorscale(DIVERGING),
         "hoverinfo": "skip",
-        "colorbar": {"title": {"text": "r × 100"}, "thickness": 10, "outlinewidth": 0},
+        "colorbar": {
+            "title": {"text": "r × 100<br> "},  # the empty line keeps it off the first number
+            "thickness": 10,
+            "outlinewidth": 0,
+        },
     } | (words if k <= WRITTEN else {})
 
 
@@ -156,7 +160,7 @@ def _density(found: Pair, rows: str) -> dict:
         "customdata": np.nan_to_num(counts).astype(np.int32),
         "zmin": low,
         "zmax": high,
-        "colorscale": colorscale(MAGMA[::-1]),
+        "colorscale": colorscale(RISING),
         "colorbar": bar | {"outlinewidth": 0},
         "hovertemplate": "%{x:.4~g}, %{y:.4~g}: %{customdata:,}<extra></extra>",
     }

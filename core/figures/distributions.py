@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from core.eda.distributions import OTHERS, UNKNOWN, Balance, Boxes, Distribution, Strip
 from core.eda.outliers import Loss
+from core.eda.violins import Violins
 from core.figures import palette
 from core.figures.base import figure
 from core.safe_text import plotly
@@ -12,6 +13,7 @@ from core.safe_text import plotly
 TITLES = {"clips": "Clips", "seconds": "Seconds", "speakers": "Speakers"}
 NICE = (1.0, 2.0, 5.0)
 LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}}
+LEGEND |= {"itemsizing": "constant"}  # small points have legible marks
 MARGIN = {"l": 66, "r": 12, "t": 8, "b": 50}
 ROW = 26  # pixels of a group's bar
 
@@ -33,7 +35,7 @@ def balance(found: Balance, measure: str) -> go.Figure:
     }
     y = {"type": "category", "autorange": "reversed", "automargin": True, "ticks": ""}
     y["title"] = {"text": None}
-    x = {"title": {"text": TITLES[measure]}, "rangemode": "tozero"}
+    x = {"title": {"text": TITLES[measure]}, "rangemode": "tozero", "tickformat": ",~r"}
     return figure([bar], x=x, y=y, height=_height(len(names)), margin=MARGIN | {"r": 30})
 
 
@@ -81,41 +83,83 @@ def histogram(
         **_legend(len(found.groups)),
     }
     y = {"title": {"text": "Density" if density else "Clips"}, "rangemode": "tozero"}
+    y |= {} if density else {"tickformat": ",~r"}
     x = _value_axis(title, found.log, float(found.edges[0]), float(found.edges[-1]))
     return figure(data, x=x, y=y, height=340, **layout)
 
 
-def boxes(found: Boxes, *, title: str) -> go.Figure:
-    """A box for every group: quartiles, and the last values within 1.5 interquartile ranges."""
+def boxes(found: Boxes, shapes: Violins, *, title: str, by: str = "") -> go.Figure:
+    """Of every group its density, and beneath it its box.
+
+    Boxes are quartiles and the last values within 1.5 interquartile ranges. A group of few clips
+    has its clips as points instead of a density. ``by`` is the label that splits them, in words.
+    """
     data = []
+    tallest = np.nanmax(shapes.density, initial=0.0) or 1.0
     for i, (group, colour) in enumerate(zip(found.groups, _colours(found.groups), strict=True)):
-        five = {
-            name: [float(getattr(found, field)[i])]
-            for name, field in (
-                ("lowerfence", "low"),
-                ("q1", "q1"),
-                ("median", "median"),
-                ("q3", "q3"),
-                ("upperfence", "high"),
-            )
-        }
-        shown = {k: float(np.expm1(v[0]) if found.log else v[0]) for k, v in five.items()}
-        words = (
-            f"{plotly(group, 30)}: median {shown['median']:.4g}, middle half {shown['q1']:.4g} to "
-            f"{shown['q3']:.4g}, whiskers {shown['lowerfence']:.4g} to {shown['upperfence']:.4g}"
-        )
-        box = {"type": "box", "orientation": "h", "y": [_counted(group, found.n[i])], **five}
-        data.append(
-            box | {"marker": {"color": colour}, "line": {"width": 1.5}, "hoverinfo": "skip"}
-        )
-        point = {"type": "scatter", "mode": "markers", "x": five["median"], "y": box["y"]}
-        marker = {"color": colour, "size": 12, "opacity": 0}
-        data.append(point | {"marker": marker, "hovertemplate": f"{words}<extra></extra>"})
-    low, high = (float(v) for v in (found.low.min(), found.high.max())) if found.n.size else (0, 1)
-    room = 0.04 * (high - low or 1.0)
-    y = {"type": "category", "autorange": "reversed", "automargin": True, "title": {"text": None}}
-    x = _value_axis(title, found.log, low - room, high + room)
-    return figure(data, x=x, y=y, height=_height(len(found.groups), 44), margin=MARGIN)
+        if np.isfinite(shapes.bandwidth[i]):
+            data.append(_shape(shapes.grid, shapes.density[i] / tallest, i, colour))
+        else:
+            data.append(_clips(shapes.points[i], i, colour, found.log))
+        data += _box(found, i, group, colour)
+    k = len(found.groups)
+    y = {"tickvals": list(range(k)), "range": [k - 0.5, -0.5], "showgrid": False, "ticks": ""}
+    y |= {"ticktext": [_counted(g, n) for g, n in zip(found.groups, found.n, strict=True)]}
+    y |= {"automargin": True, "title": {"text": plotly(by, 40) or "Clips"}}
+    x = _value_axis(title, found.log, float(shapes.grid[0]), float(shapes.grid[-1]))
+    return figure(data, x=x, y=y, height=_height(k, 76), margin=MARGIN)
+
+
+def _shape(grid: np.ndarray, tall: np.ndarray, row: int, colour: str) -> dict:
+    """A density, 0 to 1 tall, standing on its row."""
+    there = np.isfinite(tall)
+    x, y = grid[there].astype(np.float32), (row + 0.1 - 0.55 * tall[there]).astype(np.float32)
+    floor = np.float32(row + 0.1)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": np.concatenate([x[:1], x, x[-1:]]),
+        "y": np.concatenate([[floor], y, [floor]]),
+        "fill": "toself",
+        "line": {"color": colour, "width": 1},
+        "hoverinfo": "skip",
+    }
+
+
+def _clips(values: np.ndarray, row: int, colour: str, log: bool) -> dict:
+    """The clips of a small group, spread a little so that equal ones are seen."""
+    up = np.resize(np.array([0.0, -0.12, 0.06, -0.06, -0.18], np.float32), values.size)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": values,
+        "y": row - 0.08 + up,
+        "customdata": np.expm1(values) if log else values,
+        "marker": {"color": colour, "size": 6, "opacity": 0.8},
+        "hovertemplate": "%{customdata:.5~g}<extra></extra>",
+    }
+
+
+def _box(found: Boxes, i: int, group: str, colour: str) -> list[dict]:
+    """The box of a group, and an invisible point that says its numbers."""
+    fields = (
+        ("lowerfence", "low"),
+        ("q1", "q1"),
+        ("median", "median"),
+        ("q3", "q3"),
+        ("upperfence", "high"),
+    )
+    five = {name: [float(getattr(found, field)[i])] for name, field in fields}
+    shown = {k: float(np.expm1(v[0]) if found.log else v[0]) for k, v in five.items()}
+    words = (
+        f"{plotly(group, 30)}: median {shown['median']:.4g}, middle half {shown['q1']:.4g} to "
+        f"{shown['q3']:.4g}, whiskers {shown['lowerfence']:.4g} to {shown['upperfence']:.4g}"
+    )
+    box = {"type": "box", "orientation": "h", "y": [i + 0.27], "width": 0.22, **five}
+    box |= {"marker": {"color": colour}, "line": {"width": 1.5}, "hoverinfo": "skip"}
+    point = {"type": "scatter", "mode": "markers", "x": five["median"], "y": [i + 0.27]}
+    marker = {"color": colour, "size": 12, "opacity": 0}
+    return [box, point | {"marker": marker, "hovertemplate": f"{words}<extra></extra>"}]
 
 
 def strip(found: Strip, *, title: str, log: bool = False) -> go.Figure:
@@ -185,8 +229,7 @@ def losses(rows: tuple[Loss, ...], everybody: Loss) -> go.Figure:
 
 def _colours(groups: tuple[str, ...]) -> list[str]:
     fixed = {UNKNOWN: palette.QUIET, OTHERS: palette.OTHERS}
-    n = len(palette.GROUPS)
-    return [fixed.get(g, palette.GROUPS[i % n]) for i, g in enumerate(groups)]
+    return [fixed.get(g, c) for g, c in zip(groups, palette.of_groups(groups), strict=True)]
 
 
 def _legend(groups: int) -> dict:

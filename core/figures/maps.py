@@ -13,6 +13,7 @@ from core.safe_text import plotly
 HEIGHT = 560
 MARGIN = {"l": 58, "r": 12, "t": 8, "b": 44}
 LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}}
+LEGEND |= {"itemsizing": "constant"}  # small points have legible marks
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star", "hexagon")
 TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 CLEAR = "rgba(138,151,156,0)"
@@ -71,9 +72,9 @@ def _groups(
 ) -> list[dict]:
     """One trace a group, the largest first; groups differ in colour and in shape."""
     traces, clear = [], 0.8 if shown.size <= 1500 else 0.55
-    for i, group in enumerate(colours.groups):
+    own = palette.of_groups(colours.groups)
+    for i, (group, color) in enumerate(zip(colours.groups, own, strict=True)):
         here = colours.values[shown] == i
-        color = palette.GROUPS[i % len(palette.GROUPS)]
         color = {UNKNOWN: palette.QUIET, OTHERS: palette.OTHERS}.get(group, color)
         symbol = "circle-open" if group in (UNKNOWN, OTHERS) else SYMBOLS[i % len(SYMBOLS)]
         total = int((colours.values == i).sum())

@@ -4,6 +4,8 @@ Scales are given as ``rgb()`` strings: Streamlit replaces hex colours #000001 to
 colours, and magma begins with #000004.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BEFORE = "#3f7cc4"
@@ -66,3 +68,14 @@ CUT = "#d0324b"
 
 # Values from low to high as points, visible on light and on dark pages.
 RISING = ((52, 92, 178), (40, 146, 170), (96, 174, 104), (206, 170, 48), (222, 104, 36))
+
+# The same on every page, however a page orders its groups.
+FIXED = {"female": GROUPS[0], "male": GROUPS[1]}
+
+
+def of_groups(names: Sequence[str]) -> list[str]:
+    """A colour for each group, in order; those of women and men never change."""
+    free = [c for c in GROUPS if not any(FIXED.get(n) == c for n in names)] or list(GROUPS)
+    others = [n for n in names if n not in FIXED]
+    place = {n: free[i % len(free)] for i, n in enumerate(others)}
+    return [FIXED.get(n) or place[n] for n in names]

@@ -9,20 +9,31 @@ appear whole (temporary, fsync, rename, fsync of the folder) and are never chang
 could not be measured is null in Parquet and NaN in pandas. Times are ns since 1970, sizes bytes.
 
 * Opening: ``Workspace.create``, ``Workspace.open``; ``import_table`` for numbers measured elsewhere
-* Reading: ``status query histogram correlations page features failures vectors export``
+* Reading: ``status query histogram correlations page features failures vectors drawn export``
 * Looking it over without changing it: ``verify``
 * Writing, one process at a time: ``Workspace.writer``
+* For files of others that must appear whole: ``write_whole speaking locked
+  remove_temporaries shown``
 """
 
-from core.store._disk import StoreError
+from core.store._disk import (
+    StoreError,
+    locked,
+    remove_temporaries,
+    shown,
+    speaking,
+    write_whole,
+)
+from core.store._draw import Drawn
 from core.store._import import TABLE_SET, import_table, is_imported
-from core.store._query import Histogram
+from core.store._query import Histogram, pairwise_correlation
 from core.store._verify import Health, verify
 from core.store._workspace import Status, Vectors, Workspace
 from core.store._writer import Unit, Writer
 
 __all__ = [
     "TABLE_SET",
+    "Drawn",
     "Health",
     "Histogram",
     "Status",
@@ -33,5 +44,11 @@ __all__ = [
     "Writer",
     "import_table",
     "is_imported",
+    "locked",
+    "pairwise_correlation",
+    "remove_temporaries",
+    "shown",
+    "speaking",
     "verify",
+    "write_whole",
 ]

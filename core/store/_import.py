@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE_SET = "table-v1"  # the "feature set" of numbers that somebody else measured
+READING = 2  # a table read in an older way is read anew
 _TABLES = (".csv", ".tsv", ".parquet")
 
 
 def import_table(dataset: Dataset, folder: str | os.PathLike) -> Workspace:
     """Make a workspace of the feature table that came with a data set; nothing is measured.
 
-    Columns of numbers are the features, under their own names; the labels are the data set's. What
+    Columns of numbers are the features, under their own names; the labels are the data set's, its
+    other columns of words among them. What
     an older version of the same table left in ``folder`` is replaced; notes stay.
 
     Parameters
@@ -52,16 +54,18 @@ def import_table(dataset: Dataset, folder: str | os.PathLike) -> Workspace:
             f"{clean(dataset.name)}: no table with columns of numbers came with it. "
             "Measure it here, or choose another table."
         )
-    names = [n for n in features.columns if n not in FIXED]
+    catalogue = dataset.catalogue().assign(size=0, mtime_ns=0)
+    lengths = [n for n in features.columns if n.lower() == "duration"]
+    catalogue = catalogue.drop(columns="duration" if lengths else [])
+    features = _apart(features.drop(columns=[*FIXED[1:]], errors="ignore"), catalogue)
+    names = list(features.columns[1:])
     recipe = {"feature_set": TABLE_SET, "table": dataset.name, "stamp": _stamp(dataset.folder)}
+    recipe["reading"] = READING
     store = Workspace.create(
         folder, recipe=recipe, columns=names, name=dataset.name, rebuild=_is_older(folder)
     )
-    catalogue = dataset.catalogue().drop(columns="duration" if "duration" in names else [])
     with store.writer() as writer:
-        writer.set_catalogue(
-            catalogue.assign(size=0, mtime_ns=0), unit_size=ROW_GROUP, name=dataset.name
-        )
+        writer.set_catalogue(catalogue, unit_size=ROW_GROUP, name=dataset.name)
         place = features.set_index("clip_id")[names]
         for unit in set(writer.plan.units) - writer.done():
             ids = writer.catalogue["clip_id"][writer.catalogue["unit"] == unit]
@@ -81,8 +85,20 @@ def is_imported(path: str | os.PathLike, folder: str | os.PathLike) -> bool:
         plan, units = Workspace.open(folder)._now()
     except StoreError:
         return False
-    fresh = plan.recipe.get("stamp") == _stamp(path)
+    fresh = plan.recipe.get("stamp") == _stamp(path) and plan.recipe.get("reading") == READING
     return fresh and bool(units) and len(units) == len(plan.units)
+
+
+def _apart(features: "pd.DataFrame", catalogue: "pd.DataFrame") -> "pd.DataFrame":
+    """The features, renamed where a label has their name: queries do not tell case apart."""
+    taken, names = {"unit", "from_unit", *(c.lower() for c in catalogue)}, {}
+    for name in features.columns[1:]:
+        own = name
+        while own.lower() in taken:
+            own += " (number)"
+        taken.add(own.lower())
+        names[name] = own
+    return features.rename(columns=names)
 
 
 def _is_older(folder: str | os.PathLike) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import core
+from core.safe_text import clean
 from core.store._disk import StoreError, shown, write_whole
 from core.store._parts import items_key
 
@@ -81,6 +82,23 @@ def read_plan(folder: Path) -> Plan:
             f"{shown(folder)}: plan.json cannot be read. Make the workspace again with "
             "'extract … --rebuild', or choose another folder."
         ) from err
+
+
+def check_same(folder: Path, found: Plan, wanted: Plan) -> None:
+    """Raise StoreError unless both plans measure the same in the same way."""
+    if (found.digest, found.columns, found.vectors) == (
+        wanted.digest,
+        wanted.columns,
+        wanted.vectors,
+    ):
+        return
+    old, new = found.recipe, wanted.recipe
+    differs = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)] or ["columns"]
+    what = ", ".join(f"{k} {clean(old.get(k))} instead of {clean(new.get(k))}" for k in differs)
+    raise StoreError(
+        f"{shown(folder)}: this workspace holds another table ({what}). Choose another folder, "
+        "or make it again with 'extract … --rebuild', which deletes what is there."
+    )
 
 
 def catalogue_path(folder: Path, plan: Plan) -> Path:

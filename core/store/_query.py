@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from core.errors import ParameterError
+from core.quality.columns import FOLDER, NAMES, TEXTS, join_sql, parts, stamp
 from core.safe_text import clean
 from core.store._disk import StoreError, shown
+from core.store._memory import LARGEST, SMALL, Kept, keep_small, quoted
 from core.store._plan import Plan, catalogue_path, part_name
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ _OPEN: "dict[Path, _Database]" = {}
 _OPENING = threading.Lock()
 _IN_STEP: dict[tuple, str] = {}  # what was found about plans, by folder, plan and units
 _OURS = ("unit", "from_unit")
+_LABELS = 16  # columns of labels, about
 
 
 class Histogram(NamedTuple):
@@ -44,11 +47,6 @@ class Histogram(NamedTuple):
     groups: tuple[str, ...]
     counts: np.ndarray
     missing: np.ndarray
-
-
-def quoted(name: str) -> str:
-    """A column name for SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
@@ -78,9 +76,12 @@ class _Database:
             f"SET allowed_directories=[{literal(str(folder.resolve()))}]",
             "SET enable_external_access=false",
             "SET autoinstall_known_extensions=false",
+            "ATTACH ':memory:' AS kept (COMPRESS)",
             "SET lock_configuration=true",
         ):
             self.base.execute(sql)
+        self.kept = Kept(self.base)
+        self.columns: dict[str, list[str]] = {}
 
     @classmethod
     def of(cls, folder: Path) -> "_Database":
@@ -103,13 +104,51 @@ class Connection:
 
     def refresh(self, plan: Plan, units: Sequence[int]) -> None:
         """Point the views at the plan's catalogue and at these units."""
-        seen = (plan.id, plan.revision, plan.columns, tuple(units))
+        seen = (plan.id, plan.revision, plan.columns, tuple(units), stamp(self.folder))
         with self._database.lock:
             if seen == self._database.seen:
                 return
-            for name, sql in self._views(plan, units).items():
-                self._base.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+            views = self._views(plan, units)
+            self._define(views)
+            self._database.columns = {}
+            self._database.kept.forget()
+            self._keep(plan, views if tuple(units) == plan.units else {})
             self._database.seen = seen
+
+    def _define(self, views: dict[str, str]) -> None:
+        for name, sql in views.items():
+            self._base.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
+    def _keep(self, plan: Plan, views: dict[str, str]) -> None:
+        """Keep in memory what asks for it; nothing while a table grows."""
+        cells = plan.clips * (len(plan.columns) + _LABELS)
+        self._database.kept = Kept(self._base)
+        if views and cells <= SMALL:
+            vectors = plan.clips * sum(plan.vectors.values())
+            self._define(keep_small(self._base, views, cells, vectors))
+        elif views and plan.clips <= LARGEST:
+            self._database.kept = Kept(self._base, plan.clips, plan.columns)
+
+    def drawn(self, vector: str = "") -> tuple[str, str, str]:
+        """The MD5 below which clips are in ``kept.rows``, and a table of their vectors.
+
+        "" where they are not kept.
+        """
+        with self._database.lock:
+            kept = self._database.kept
+            if not kept.rows():
+                return "", "", ""
+            return kept.low_md5, "kept.rows", kept.vectors(vector) if vector else ""
+
+    def columns_of(self, view: str) -> list[str]:
+        """Names of a view's columns, in order."""
+        found = self._database.columns.get(view)
+        if found is None:
+            asked = self.ask(
+                f"SELECT * FROM {view} LIMIT 0", (), lambda a: [d[0] for d in a.description]
+            )
+            found = self._database.columns[view] = asked
+        return found
 
     def _views(self, plan: Plan, units: Sequence[int]) -> dict[str, str]:
         shards, vectors = self._source("shards", units), self._source("vectors", units)
@@ -120,7 +159,7 @@ class Connection:
         path = catalogue_path(self.folder.resolve(), plan)
         labels = self._labels(plan, path)
         columns = ["f.clip_id", *labels, *[f"f.{quoted(n)}" for n in plan.columns]]
-        return {
+        views = {
             "catalogue": f"SELECT * FROM {_files([path])}"
             if path.exists()
             else "SELECT NULL::VARCHAR AS clip_id WHERE FALSE",
@@ -136,6 +175,23 @@ class Connection:
             if vectors
             else "SELECT NULL::VARCHAR AS clip_id WHERE FALSE",
         }
+        return views | self._with_checks(views["clips"], path)
+
+    def _with_checks(self, clips: str, catalogue: Path) -> dict[str, str]:
+        """The view ``clips`` with what the checks found; nothing where there are none."""
+        import duckdb
+
+        found = parts(self.folder.resolve())
+        if not found:
+            return {}
+        checks = join_sql(_files(found), _files([catalogue]))
+        sql = f"SELECT v.*, k.* EXCLUDE (clip_id) FROM ({clips}) v "
+        sql += f"LEFT JOIN ({checks}) k ON k.clip_id = v.clip_id"
+        try:
+            self._base.execute(f"{sql} LIMIT 0")
+        except duckdb.Error:  # a damaged part costs its columns, not the workspace
+            return {}
+        return {"clips": sql}
 
     def _source(self, folder: str, units: Sequence[int]) -> str:
         root = self.folder.resolve() / folder
@@ -176,13 +232,13 @@ class Connection:
             return []
         found = self._base.execute(f"SELECT * FROM {_files([path])} LIMIT 0").description
         names = [d[0] for d in found if d[0] != "clip_id" and d[0] not in _OURS]
+        taken = {*plan.columns, *NAMES, *TEXTS}
         return [
-            f"c.{quoted(n)}" + (f" AS {quoted('label_' + n)}" if n in plan.columns else "")
-            for n in names
+            f"c.{quoted(n)}" + (f" AS {quoted('label_' + n)}" if n in taken else "") for n in names
         ]
 
-    def ask(self, sql: str, params: Sequence[Any], fetch: Fetch) -> Any:
-        """The answer to one question, on a cursor of its own.
+    def ask(self, sql: str, params: Sequence[Any], fetch: Fetch, below: int | None = None) -> Any:
+        """The answer to one question, on a cursor of its own; see ``Kept`` for ``below``.
 
         Raises
         ------
@@ -198,7 +254,14 @@ class Connection:
             statements = cursor.extract_statements(sql)
             if [s.type for s in statements] != [duckdb.StatementType.SELECT]:
                 raise ParameterError("Ask one question that begins with SELECT.")
-            return fetch(cursor.execute(statements[0], list(params)))
+            with self._database.lock:
+                *quicker, files = self._database.kept.shadows(sql, below)
+            for shadow in quicker:
+                try:
+                    return fetch(cursor.execute(shadow + sql, list(params)))
+                except (duckdb.BinderException, duckdb.CatalogException):
+                    continue  # a column is not kept
+            return fetch(cursor.execute(files + sql, list(params)))
         except duckdb.Error as err:
             raise self._sentence(err) from err
 
@@ -212,9 +275,10 @@ class Connection:
         if isinstance(err, duckdb.IOException | duckdb.InvalidInputException) and (
             ".parquet" in str(err)
         ):
+            what = "check --workspace" if f"/{FOLDER}/part-" in str(err) else "extract"
             return StoreError(
                 f"{shown(self.folder)}: a part of this workspace is damaged or gone. "
-                "Start its 'extract' command again: it measures that part anew."
+                f"Start its '{what}' command again: it measures that part anew."
             )
         first = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
         return ParameterError(f"This question cannot be answered: {clean(first, 300)}.")

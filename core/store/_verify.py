@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import core
+from core.quality.columns import parts
 from core.store._disk import StoreError, shown
 from core.store._parts import is_whole, read_table
 from core.store._plan import FORMAT, Plan, catalogue_path, part_name, read_plan, unit_keys
@@ -46,12 +47,26 @@ def verify(folder: str | os.PathLike) -> Health:
         many = f"{len(damaged)} part{'s are' if len(damaged) > 1 else ' is'}"
         cure = "Start its 'extract' command again: it sets them aside and measures those anew."
         return Health("damaged", f"{shown(folder)}: {many} damaged. {cure}", damaged)
+    if checks := _damaged_checks(folder):
+        cure = "Start 'check --workspace' again: it checks those clips anew."
+        sentence = f"{shown(folder)}: {len(checks)} of the checks' parts cannot be read. {cure}"
+        return Health("damaged", sentence, checks)
     if missing:
         cure = "Start its 'extract' command again: it goes on where it stopped."
         sentence = f"{shown(folder)}: {missing} of {len(keys)} parts are not measured yet. {cure}"
         return Health("unfinished", sentence)
     sentence = f"{shown(folder)}: whole; {plan.clips:,} clips in {len(keys):,} parts."
     return Health("healthy", sentence)
+
+
+def _damaged_checks(folder: Path) -> tuple[str, ...]:
+    damaged = []
+    for path in parts(folder):
+        try:
+            read_table(path)
+        except (OSError, ValueError):
+            damaged.append(f"{path.parent.name}/{path.name}")
+    return tuple(damaged)
 
 
 def _is_foreign(folder: Path) -> bool:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from core.errors import ParameterError
+from core.quality import columns as checks
 from core.safe_text import clean
 from core.store import _query
 from core.store._disk import StoreError, locked, refusal, shown
+from core.store._draw import Drawn, draw
 from core.store._export import export
+from core.store._memory import BUCKETS, HASH
 from core.store._parts import read_table
-from core.store._plan import Plan, part_name, read_plan
+from core.store._plan import Plan, check_same, part_name, read_plan
 from core.store._query import Connection, Histogram, Where, quoted, split_where
 from core.store._writer import Writer
 
@@ -107,7 +110,7 @@ class Workspace:
             raise refusal(folder / "x", err) from err
         if "plan.json" in entries and not rebuild:
             found = cls.open(folder)
-            _check_same(folder, found._plan, plan)
+            check_same(folder, found._plan, plan)
             return found
         if "plan.json" not in entries and any(
             not n.startswith((".", "lock", "job")) for n in entries
@@ -165,11 +168,17 @@ class Workspace:
     def key(self) -> tuple:
         """What caches may name the present content by: it changes when the content does."""
         plan, units = self._now()
-        return (str(self.folder), plan.id, plan.revision, len(units), plan.version)
+        checked = checks.stamp(self.folder)
+        return (str(self.folder), plan.id, plan.revision, len(units), checked, plan.version)
 
     def label_columns(self) -> tuple[str, ...]:
-        """Columns of ``clips`` that are not features: clip_id, path, speaker_id and so on."""
-        return tuple(n for n in self._columns_of("clips") if n not in self._plan.columns)
+        """Columns of ``clips`` that are no numbers of ours: clip_id, path, speaker_id and so on."""
+        numbers = {*self._plan.columns, *checks.NAMES}
+        return tuple(n for n in self._columns_of("clips") if n not in numbers)
+
+    def check_columns(self) -> tuple[str, ...]:
+        """Columns of ``clips`` that the checks of the recordings filled, if they ran."""
+        return tuple(n for n in self._columns_of("clips") if n in checks.NAMES)
 
     def status(self) -> Status:
         """Clips done, failed and missing, and what was measured with which version."""
@@ -188,7 +197,9 @@ class Workspace:
             version=plan.version,
         )
 
-    def query(self, sql: str, params: Sequence[Any] = ()) -> "pd.DataFrame":
+    def query(
+        self, sql: str, params: Sequence[Any] = (), *, below: int | None = None
+    ) -> "pd.DataFrame":
         """The answer to one SELECT over clips, features, failures, catalogue and vectors.
 
         Parameters
@@ -197,6 +208,9 @@ class Workspace:
             With ``?`` where a value belongs.
         params : sequence
             The values; they are bound, never pasted.
+        below : int, optional
+            For a sample of a large table, which is kept in memory: a number that the question
+            itself demands ``hash(clip_id) % 1000003`` to be below.
 
         Raises
         ------
@@ -205,7 +219,7 @@ class Workspace:
         StoreError
             A part is damaged or gone.
         """
-        return self._ask(sql, params, lambda answer: answer.df())
+        return self._ask(sql, params, lambda answer: answer.df(), below)
 
     def features(self, columns: Sequence[str] | None = None, where: Where = None) -> "pd.DataFrame":
         """Labels and features, one row per measured clip, sorted by clip_id."""
@@ -313,14 +327,40 @@ class Workspace:
         self._check(names, self._columns_of("clips"))
         view = self._view(names, where)
         condition, values = split_where(where)
-        total = self.count(where)
+        total, below = self.count(where), None
         if total > sample:
-            condition += f" AND hash(clip_id) % 1000003 < {round(1000003 * sample / total)}"
+            below = round(BUCKETS * sample / total)
+            condition += f" AND {HASH} < {below}"
         picked = ", ".join(f"{quoted(n)}::DOUBLE" for n in names)
         sql = f"SELECT {picked} FROM {view} WHERE {condition}"
-        found = self._ask(sql, values, lambda answer: answer.fetchnumpy())
+        found = self._ask(sql, values, lambda answer: answer.fetchnumpy(), below)
         x = np.stack([np.ma.filled(v.astype(float), np.nan) for v in found.values()], axis=1)
         return pd.DataFrame(_query.pairwise_correlation(x), index=names, columns=names)
+
+    def drawn(
+        self, most: int, where: Where = None, *, columns: Sequence[str] = (), vector: str = ""
+    ) -> Drawn:
+        """Numbers of the clips that meet a condition, or of ``most`` of them.
+
+        Where there are more it is those whose clip_id has the lowest MD5: the same every time.
+
+        Parameters
+        ----------
+        most : int
+            Clips.
+        where : str or (str, values), optional
+            Which clips; see ``core.store._query``.
+        columns : sequence of str
+            Columns of numbers.
+        vector : str
+            Name of a vector; "" for none.
+
+        Raises
+        ------
+        ParameterError
+            There is no such column or vector, or ``where`` cannot be understood.
+        """
+        return draw(self, most, where, columns, vector)
 
     def vectors(self, name: str, clip_ids: Sequence[str] | None = None) -> Vectors:
         """A vector of each measured clip, sorted by clip_id, or of those asked for, in that order.
@@ -374,7 +414,7 @@ class Workspace:
         """Let go of the database."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+        self._connection = None
 
     def _now(self) -> tuple[Plan, list[int]]:
         """The plan and the units that are done, as they are on disk at this moment."""
@@ -392,12 +432,14 @@ class Workspace:
             self._connection.refresh(*self._now())
             return self._connection
 
-    def _ask(self, sql: str, params: Sequence[Any], fetch: _query.Fetch) -> Any:
+    def _ask(
+        self, sql: str, params: Sequence[Any], fetch: _query.Fetch, below: int | None = None
+    ) -> Any:
         """The answer; asked again where the writer replaced the parts in between."""
         for attempt in range(3):
             before = self._now()
             try:
-                return self._database().ask(sql, params, fetch)
+                return self._database().ask(sql, params, fetch, below)
             except StoreError:
                 if attempt == 2 or self._now() == before:
                     raise
@@ -407,8 +449,7 @@ class Workspace:
         return self._ask(sql, params, lambda answer: answer.fetchall())
 
     def _columns_of(self, view: str) -> list[str]:
-        sql = f"SELECT * FROM {view} LIMIT 0"
-        return self._ask(sql, (), lambda answer: [d[0] for d in answer.description])
+        return list(self._database().columns_of(view))
 
     def _view(self, names: Sequence[str], where: Where) -> str:
         """The features alone where no label is needed: that saves a join."""
@@ -434,22 +475,6 @@ def _ordered(ids: np.ndarray, values: np.ndarray, wanted: Sequence[str] | None) 
             raise ParameterError(f"{clean(absent[0])}: this clip was not measured.")
         order = np.array([place[c] for c in wanted], dtype=np.int64)
     return Vectors(ids[order], values[order])
-
-
-def _check_same(folder: Path, found: Plan, wanted: Plan) -> None:
-    if (found.digest, found.columns, found.vectors) == (
-        wanted.digest,
-        wanted.columns,
-        wanted.vectors,
-    ):
-        return
-    old, new = found.recipe, wanted.recipe
-    differs = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)] or ["columns"]
-    what = ", ".join(f"{k} {clean(old.get(k))} instead of {clean(new.get(k))}" for k in differs)
-    raise StoreError(
-        f"{shown(folder)}: this workspace holds another table ({what}). Choose another folder, "
-        "or make it again with 'extract … --rebuild', which deletes what is there."
-    )
 
 
 def _empty(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import data, selection
+from pages.shared import cautions, data, selection
 from pages.shared import distributions_panels as panels
 from pages.shared import outliers_panels as outliers
 from pages.shared.errors import show_errors
@@ -25,6 +25,7 @@ with show_errors():
     else:
         look = panels.look(opened, chosen, split=view != "Outliers")
         panels.definition(opened, look)
+        cautions.beside(opened, chosen, label=look.by)
         if view == "Histogram":
             panels.histogram(opened, chosen, look)
         elif view == "By label":

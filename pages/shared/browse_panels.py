@@ -21,6 +21,8 @@ from pages.shared.errors import sentence, show_errors
 CLIPS, SPEAKERS = "Clips", "Speakers"
 PICTURES = {"None": "", "Waveform": "waveform", "Spectrogram": "spectrogram"}
 LABELS = ("speaker_id", "gender", "age", "accent", "locale", "split", "text")
+HIDDEN = ("clip_id", "path", "age_decade", "duration", "label_duration", "gender_original")
+HIDDEN += ("size", "mtime_ns")
 ROW_PX = {"": 35, "waveform": 40, "spectrogram": 40}
 SPEAKER_TITLES = {
     "clips": "Clips",
@@ -90,8 +92,14 @@ def clips(opened: Opened, chosen: Selection) -> None:
 
 
 def _columns(opened: Opened) -> list[str]:
-    labels = [c for c in LABELS if c in opened.columns]
-    return ["clip_id", *labels, *opened.workspace.columns]
+    found = opened.workspace
+    return ["clip_id", *_labels(opened), *found.columns, *found.check_columns()]
+
+
+def _labels(opened: Opened) -> list[str]:
+    """The labels that are shown: the usual ones first, then the table's own."""
+    own = [c for c in opened.workspace.label_columns() if c not in (*LABELS, *HIDDEN)]
+    return [*(c for c in LABELS if c in opened.columns), *own]
 
 
 def _page(opened: Opened, place: tuple, page: int) -> browsing.Rows:
@@ -103,7 +111,7 @@ def _page(opened: Opened, place: tuple, page: int) -> browsing.Rows:
 
 def _table(opened: Opened, table: pd.DataFrame, kind: str) -> None:
     """The rows; choosing one keeps its clip."""
-    empty = [c for c in LABELS if c in table and table[c].isna().all()]
+    empty = [c for c in _labels(opened) if c in table and table[c].isna().all()]
     shown = table.drop(columns=["path", *empty], errors="ignore")
     for name in shown.columns:
         if not browsing.is_number(shown[name].dtype):

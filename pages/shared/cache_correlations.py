@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.eda import correlations, effects
+from core.eda.browsing import csv_of
 from core.eda.correlations import Correlations, Pair
 from core.eda.effects import Effects
 from core.eda.selecting import selected
@@ -119,4 +120,4 @@ def _csv(workspace: Workspace, selection: str, names, labels, rows: int) -> byte
 
 
 def _bytes(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False).encode()
+    return csv_of(table)

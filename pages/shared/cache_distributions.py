@@ -3,10 +3,12 @@
 import pandas as pd
 import streamlit as st
 
-from core.eda import distributions, outliers
+from core.eda import distributions, outliers, violins
+from core.eda.browsing import csv_of
 from core.eda.distributions import Balance, Boxes, Distribution, Strip
 from core.eda.outliers import AtTheCut, Step
 from core.eda.selecting import selected
+from core.eda.violins import Violins
 from core.recipes import Rule
 from core.store import Workspace
 
@@ -39,6 +41,16 @@ def boxes(key: tuple, folder: str, selection: str, column: str, by: str | None, 
     """See core.eda.distributions.boxes."""
     workspace = Workspace.open(folder)
     return distributions.boxes(workspace, selected(workspace, selection), column, by=by, log=log)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def shapes(
+    key: tuple, folder: str, selection: str, column: str, by: str | None, log: bool
+) -> Violins:
+    """See core.eda.violins.violins."""
+    found = boxes(key, folder, selection, column, by, log)
+    workspace = Workspace.open(folder)
+    return violins.violins(workspace, selected(workspace, selection), found, by=by)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -81,4 +93,4 @@ def kept_csv(folder: str, selection: str, rules: tuple[Rule, ...]) -> bytes:
     """The clips that the rules keep, as CSV; for downloads, so not kept."""
     workspace = Workspace.open(folder)
     found = outliers.kept_clips(workspace, selected(workspace, selection), rules)
-    return found.to_csv(index=False).encode()
+    return csv_of(found)

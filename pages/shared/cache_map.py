@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.eda import colouring, duplicates, projection, suspects
+from core.eda.browsing import csv_of
 from core.eda.colouring import Agreement, Colour
 from core.eda.duplicates import Duplicates
 from core.eda.projection import MapParams, Projection
@@ -53,7 +54,7 @@ def colour(
 def table(folder: str, made_: Projection, space: str, column: str) -> bytes:
     """What is drawn, as CSV; for downloads, so not kept."""
     found = projection.table(Workspace.open(folder), made_, space, column)
-    return found.to_csv(index=False).encode()
+    return csv_of(found)
 
 
 @st.cache_data(max_entries=32, show_spinner="Comparing clips…")
@@ -67,7 +68,7 @@ def compared(folder: str, selection: str) -> bytes:
     """The columns that clips are compared by, as CSV; for downloads, so not kept."""
     workspace = Workspace.open(folder)
     found = duplicates.table(workspace, selected(workspace, selection))
-    return found.to_csv(index=False).encode()
+    return csv_of(found)
 
 
 @st.cache_data(max_entries=32, show_spinner="Asking a model about other speakers' clips…")

@@ -17,6 +17,24 @@ def cautions(key: tuple, folder: str, selection: str) -> tuple[Caution, ...]:
     return beware.cautions(workspace, selected(workspace, selection))
 
 
+@st.cache_data(max_entries=256, show_spinner=False)
+def about_label(
+    key: tuple, folder: str, selection: str, label: str, topics: tuple[str, ...]
+) -> tuple[Caution, ...]:
+    """See core.eda.cautions.about_label."""
+    workspace = Workspace.open(folder)
+    return beware.about_label(workspace, selected(workspace, selection), label, topics)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def about_features(
+    key: tuple, folder: str, selection: str, names: tuple[str, ...]
+) -> tuple[Caution, ...]:
+    """See core.eda.cautions.about_features."""
+    workspace = Workspace.open(folder)
+    return beware.about_features(workspace, selected(workspace, selection), names)
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
 def sheet(key: tuple, folder: str, selection: str) -> Sheet:
     """See core.report.sheet."""

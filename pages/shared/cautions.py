@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.eda.cautions import WARNING, Caution
+from core.eda.cautions import TOPICS, WARNING, Caution
 from core.filters import Selection
 from core.safe_text import md
 from pages.shared import cache_report
@@ -19,7 +19,31 @@ def show(
     With ``about`` only those about these columns or topics; with ``open_`` unfolded.
     """
     found = cache_report.cautions(opened.key, str(opened.folder), selection.to_text())
-    found = tuple(c for c in found if not about or c.about in about)
+    _folded(tuple(c for c in found if not about or c.about in about), open_)
+
+
+def beside(
+    opened: Opened,
+    selection: Selection,
+    *,
+    label: str | None = None,
+    topics: tuple[str, ...] = TOPICS,
+    features: tuple[str, ...] = (),
+) -> None:
+    """The cautions about one label that splits a plot, and about the features in it.
+
+    One is a line of its own, more are behind a line that counts them.
+    """
+    place = (opened.key, str(opened.folder), selection.to_text())
+    found = cache_report.about_label(*place, label, topics) if label else ()
+    found += cache_report.about_features(*place, features) if features else ()
+    if len(found) == 1:
+        st.caption(line(found[0]))
+    else:
+        _folded(found, open_=False)
+
+
+def _folded(found: tuple[Caution, ...], open_: bool) -> None:
     if not found:
         return
     warnings = sum(c.level == WARNING for c in found)

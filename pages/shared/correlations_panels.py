@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.eda import correlations
+from core.eda.browsing import csv_of
 from core.eda.correlations import ALPHA, CODES, MOST, POINTS, Correlations, Pair
 from core.figures import base
 from core.figures import correlations as figures
@@ -15,7 +16,7 @@ from core.filters import Filter, Selection
 from core.safe_text import clean, filename, md
 from pages.shared import cache as answers
 from pages.shared import cache_correlations as cache
-from pages.shared import play, selection
+from pages.shared import cautions, play, selection
 from pages.shared.correlations_code import matrix_code, pair_code
 from pages.shared.data import Opened
 
@@ -121,6 +122,8 @@ def heat_map(opened: Opened, chosen: Selection, look: Look) -> Correlations:
     if found.rows < ANY_TWO:
         st.info("Fewer than three clips or speakers are left: clear a condition.")
         st.stop()
+    coded = next((n for n in ("gender", "age") if n in found.names), None)
+    cautions.beside(opened, chosen, label=coded, topics=("missing", "balance"), features=look.names)
     picked = _picked(found)
     said = _matrix_said(opened, found)
     key = f"heat_{_digest(look, chosen, picked)}"
@@ -195,10 +198,10 @@ def _coding(found: Correlations) -> str:
 
 
 def _matrix_downloads(opened: Opened, chosen: Selection, look: Look, found: Correlations) -> None:
-    cells = st.columns([1, 1, 2])
-    download(cells[0], "CSV of the cells", lambda: _cells_csv(found), "correlations.csv")
+    row = st.container(horizontal=True)
+    download(row, "CSV of the cells", lambda: _cells_csv(found), "correlations.csv")
     download(
-        cells[1],
+        row,
         "CSV of the clips",
         lambda: cache.matrix_csv(str(opened.folder), chosen.to_text(), look.names, look.method),
         "clips.csv",
@@ -211,7 +214,7 @@ def _cells_csv(found: Correlations) -> bytes:
     names = np.array(found.names, dtype=object)
     table = pd.DataFrame({"x": names[i], "y": names[j], "r": found.r[i, j], "n": found.n[i, j]})
     table["p"], table["p_corrected"] = found.p[i, j], found.corrected[i, j]
-    return table.to_csv(index=False).encode()
+    return csv_of(table)
 
 
 def pair(opened: Opened, chosen: Selection, look: Look, found: Correlations) -> None:

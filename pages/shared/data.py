@@ -122,8 +122,9 @@ def opened(chosen: Chosen) -> Opened | None:
         workspace = Workspace.open(chosen.workspace)
         if not workspace.count():
             return None
-    specs = browsing.specs_of(chosen.set_name, workspace.columns)
-    names = (*workspace.label_columns(), *workspace.columns)
+    numbers = (*workspace.columns, *workspace.check_columns())
+    specs = browsing.specs_of(chosen.set_name, numbers)
+    names = (*workspace.label_columns(), *numbers)
     labels = {n: title(specs[n]) if n in specs else LABELS.get(n, n) for n in names}
     numeric = tuple(n for n in names if n in specs or n in ("age_decade", "duration"))
     return Opened(chosen, workspace, workspace.key, names, numeric, specs, labels)

@@ -4,12 +4,13 @@ import pandas as pd
 import streamlit as st
 
 from core.eda import effects
+from core.eda.browsing import csv_of
 from core.eda.effects import Effects
 from core.figures import base
 from core.figures import correlations as figures
 from core.filters import Selection
 from core.safe_text import clean, md
-from pages.shared import cache
+from pages.shared import cache, cautions
 from pages.shared import cache_correlations as answers
 from pages.shared import correlations_panels as panels
 from pages.shared.correlations_code import differences_code
@@ -57,17 +58,18 @@ def page(opened: Opened, chosen: Selection) -> None:
         MEASURES[measure],
         by_speaker,
     )
+    cautions.beside(opened, chosen, label=label, topics=("missing", "recording"))
     _show_differences(opened, found)
-    cells = st.columns([1, 1, 2])
+    row = st.container(horizontal=True)
     panels.download(
-        cells[0],
+        row,
         "CSV of the table",
-        lambda: _effects_table(opened, found).to_csv(index=False).encode(),
+        lambda: csv_of(_effects_table(opened, found)),
         "differences.csv",
     )
     both = (first, second)
     panels.download(
-        cells[1],
+        row,
         "CSV of the clips",
         lambda: answers.differences_csv(str(opened.folder), chosen.to_text(), label, both),
         "clips.csv",

@@ -8,7 +8,9 @@ import streamlit as st
 
 from core.eda import distributions
 from core.eda import distributions_code as code
-from core.eda.distributions import OTHERS, UNKNOWN, Distribution
+from core.eda.browsing import csv_of
+from core.eda.distributions import OTHERS, UNKNOWN, Boxes, Distribution
+from core.eda.violins import FEWEST, Violins
 from core.figures import base
 from core.figures import distributions as figures
 from core.filters import Filter, Selection
@@ -23,7 +25,7 @@ FEW_SPEAKERS = 5  # in a group, below which it is said
 IMBALANCE = 3  # times as many clips in the largest group as in the smallest
 MOSTLY_MISSING = 0.5
 MORE_STRIPS = 5
-BINS = 100  # as in the article
+BINS = {"25": 0, "50": 400, "100": 1000}  # from how many clips on; the article has 100
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def look(opened: Opened, chosen: Selection, *, split: bool) -> Look:
     cells = st.columns([4, 3, 2], vertical_alignment="bottom")
     column = cells[0].selectbox(
         "Feature",
-        opened.workspace.columns,
+        _features(opened),
         index=_first(opened),
         format_func=lambda c: _title(opened, c),
         key="feature",
@@ -74,8 +76,12 @@ def look(opened: Opened, chosen: Selection, *, split: bool) -> Look:
     return Look(column, by, log, _title(opened, column), by_title)
 
 
+def _features(opened: Opened) -> tuple[str, ...]:
+    return (*opened.workspace.columns, *opened.workspace.check_columns())
+
+
 def _first(opened: Opened) -> int:
-    names = opened.workspace.columns
+    names = _features(opened)
     return next((names.index(c) for c in ("f0_median_hz", "f0_median") if c in names), 0)
 
 
@@ -175,11 +181,17 @@ def _balance_cautions(found) -> list[str]:
 
 def histogram(opened: Opened, chosen: Selection, shown: Look) -> None:
     """The histogram of a feature; a drag over it selects clips."""
-    found = _histogram(opened, chosen, shown)
+    cells = st.columns([2, 2, 3])
+    asked = cells[2].segmented_control(
+        "Bins", list(BINS), default=str(usual_bins(opened)), required=True, key="bins",
+        bind="query-params", help="The article has 100: too fine where there are few clips.",
+    )  # fmt: skip
+    bins = int(asked)
+    place = (opened.key, str(opened.folder), chosen.to_text())
+    found = cache.histogram(*place, shown.column, shown.by, shown.log, bins)
     if not found.n:
         st.info("No clip here has a value of this feature.")
         return
-    cells = st.columns([2, 2, 3])
     arranged = cells[0].segmented_control(
         "Groups", ["Overlaid", "Stacked"], default="Overlaid", required=True, key="bars",
         bind="query-params", disabled=len(found.groups) < 2,
@@ -202,17 +214,17 @@ def histogram(opened: Opened, chosen: Selection, shown: Look) -> None:
     st.caption(f"{md(said, 600)} Drag over the histogram to select these clips on all pages.")
     skewness_said(found, asked=shown.log)
     cautions(found)
-    lines = code.histogram(shown.column, log=found.log, by=shown.by, bins=BINS)
+    lines = code.histogram(shown.column, log=found.log, by=shown.by, bins=bins)
     columns = (*([shown.by] if shown.by else []), shown.column)
     below(
         opened, chosen, _bins_table(found), columns, name=f"histogram_{shown.column}", lines=lines
     )
 
 
-def _histogram(opened: Opened, chosen: Selection, shown: Look) -> Distribution:
-    return cache.histogram(
-        opened.key, str(opened.folder), chosen.to_text(), shown.column, shown.by, shown.log, BINS
-    )
+def usual_bins(opened: Opened) -> int:
+    """Bins that a data set of this size has at first."""
+    clips = opened.workspace.count()
+    return max(int(bins) for bins, least in BINS.items() if clips >= least)
 
 
 def dragged(key: str, log: bool) -> tuple[float, float] | None:
@@ -234,13 +246,14 @@ def histogram_said(found: Distribution, shown: Look) -> str:
     """The histogram in a sentence."""
     groups = len(found.groups)
     split = f" in {groups} groups by {shown.by_title.lower()}" if shown.by else ""
-    peak = int(found.counts.sum(axis=0).argmax())
+    reached = np.cumsum([0, *found.counts.sum(axis=0)]) / max(1, found.n)
     low, high = (
-        distributions.from_scale(float(e), found.log) for e in found.edges[peak : peak + 2]
+        distributions.from_scale(float(np.interp(part, reached, found.edges)), found.log)
+        for part in (0.25, 0.75)
     )
     return (
         f"{shown.title} of {found.n:,} clips{split}, from {found.least:,.4g} to {found.most:,.4g}; "
-        f"most lie around {(low + high) / 2:,.4g}."
+        f"half of them lie between about {low:,.3g} and {high:,.3g}."
     )
 
 
@@ -282,41 +295,68 @@ def _bins_table(found: Distribution) -> pd.DataFrame:
 
 
 def boxes(opened: Opened, chosen: Selection, shown: Look) -> None:
-    """A box of a feature for every group of a label."""
-    found = cache.boxes(
-        opened.key, str(opened.folder), chosen.to_text(), shown.column, shown.by, shown.log
-    )
+    """Density and box of a feature for every group of a label."""
+    place = (opened.key, str(opened.folder), chosen.to_text(), shown.column, shown.by, shown.log)
+    found = cache.boxes(*place)
     if not found.n.size:
         st.info("No clip here has a value of this feature.")
         return
     if shown.log and not found.log:
         st.caption("This feature has negative values: log1p is not taken.")
+    shapes = cache.shapes(*place)
     middles = np.expm1(found.median) if found.log else found.median
     each = [f"{clean(g, 30) or 'all'} {m:,.4g}" for g, m in zip(found.groups, middles, strict=True)]
-    said = f"Median of {shown.title}: {', '.join(each)}."
+    said = f"Medians of {shown.title}: {', '.join(each)}."
     st.plotly_chart(
-        figures.boxes(found, title=shown.title),
+        figures.boxes(found, shapes, title=shown.title, by=shown.by_title),
         key=f"boxes_{shown.column}",
         alt=said,
         config=base.chart_config(filename(f"{shown.column}_by_{shown.by}")),
     )
-    st.caption(
-        f"{md(said, 600)} The box holds the middle half; whiskers end at the last clip within 1.5 "
-        "box lengths. Numbers of clips in brackets."
+    st.caption(f"{md(said, 600)} {md(_boxes_said(shapes), 400)}")
+    columns = (*([shown.by] if shown.by else []), shown.column)
+    below(
+        opened,
+        chosen,
+        _boxes_table(found),
+        columns,
+        name=f"boxes_{shown.column}",
+        lines=code.boxes(shown.column, log=found.log, by=shown.by),
+        more=_densities_table(found, shapes),
     )
+
+
+def _boxes_said(shapes: Violins) -> str:
+    """How the picture is read, in plain text."""
+    said = "The box holds the middle half; whiskers end at the last clip within 1.5 box lengths. "
+    said += "The shape over it is the density (Gaussian kernels); all shapes have the same area. "
+    if not np.isfinite(shapes.bandwidth).all():
+        said += f"Groups of fewer than {FEWEST} clips are shown clip by clip. "
+    beyond = int(shapes.outside.sum())
+    are = "clip lies" if beyond == 1 else "clips lie"
+    said += f"{beyond:,} {are} beyond the picture. " if beyond else ""
+    return said + "Numbers of clips in brackets."
+
+
+def _boxes_table(found: Boxes) -> pd.DataFrame:
     table = pd.DataFrame({"group": found.groups, "clips": found.n})
     if found.speakers is not None:
         table["speakers"] = found.speakers
-        few = [g for g, n in zip(found.groups, found.speakers, strict=True) if n < FEW_SPEAKERS]
-        if few and shown.by != "speaker_id":
-            names = ", ".join(f"“{clean(g, 30) or 'all'}”" for g in few)
-            st.warning(md(f"Fewer than {FEW_SPEAKERS} speakers stand behind {names}.", 400))
     for name in ("low", "q1", "median", "q3", "high"):
         values = getattr(found, name)
         table[name] = np.expm1(values) if found.log else values
-    columns = (*([shown.by] if shown.by else []), shown.column)
-    lines = code.boxes(shown.column, log=found.log, by=shown.by)
-    below(opened, chosen, table, columns, name=f"boxes_{shown.column}", lines=lines)
+    return table
+
+
+def _densities_table(found: Boxes, shapes: Violins) -> pd.DataFrame:
+    """Densities on the scale that is drawn; few clips one by one."""
+    parts = []
+    for group, density, points in zip(found.groups, shapes.density, shapes.points, strict=True):
+        drawn = pd.DataFrame({"x": shapes.grid, "density": density}).dropna()
+        clips = pd.DataFrame({"x": points}).astype("float64")
+        parts.append(pd.concat([drawn, clips], ignore_index=True).assign(group=group))
+    table = pd.concat(parts, ignore_index=True)[["group", "x", "density"]]
+    return table.rename(columns={"x": "log1p"} if found.log else {"x": "value"})
 
 
 def every_clip(opened: Opened, chosen: Selection, shown: Look) -> None:
@@ -378,12 +418,13 @@ def below(
     *,
     name: str,
     lines: str,
+    more: pd.DataFrame | None = None,
 ) -> None:
     """Downloads of what is drawn and of the clips behind it, and the code that makes it anew."""
-    left, middle, _ = st.columns([2, 2, 3])
+    left, middle, right = st.columns([2, 2, 3])
     left.download_button(
         "CSV of the plot",
-        data=lambda: drawn.to_csv(index=False).encode(),
+        data=lambda: csv_of(drawn),
         file_name=filename(f"{name}.csv"),
         mime="text/csv",
         icon=":material/download:",
@@ -394,7 +435,7 @@ def below(
     text, folder = chosen.to_text(), str(opened.folder)
     middle.download_button(
         "CSV of the clips",
-        data=lambda: cache.clips(folder, text, columns).to_csv(index=False).encode(),
+        data=lambda: csv_of(cache.clips(folder, text, columns)),
         file_name="clips.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -402,6 +443,16 @@ def below(
         key=f"clips_{name}",
         width="stretch",
     )
+    if more is not None:
+        right.download_button(
+            "CSV of the shapes",
+            data=lambda: csv_of(more),
+            file_name=filename(f"{name}_shapes.csv"),
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"more_{name}",
+        )
     with st.expander("Show the code", icon=":material/code:"):
         st.caption("These lines count anew what is drawn, from “CSV of the clips”.")
         st.code(lines, language="python")

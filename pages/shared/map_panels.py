@@ -8,6 +8,7 @@ import streamlit as st
 
 from core import jobs
 from core.eda import colouring, projection
+from core.eda.cautions import TOPICS
 from core.eda.colouring import Agreement, Colour
 from core.eda.projection import METHODS, SPACES, MapParams, Projection
 from core.errors import ParameterError, VoiceError
@@ -16,7 +17,7 @@ from core.filters import MOST_TEXT, MOST_VALUES, Filter, Selection
 from core.notes import MOST_TAG, Notes
 from core.safe_text import clean, filename, md
 from pages.shared import cache_map as cache
-from pages.shared import map_code, play, selection
+from pages.shared import cautions, map_code, play, selection
 from pages.shared.data import Opened
 from pages.shared.errors import sentence
 
@@ -105,6 +106,9 @@ def page(opened: Opened, chosen: Selection, shown: Look) -> None:
     colours, found = cache.colour(
         opened.key, folder, text, shown.params, shown.column, shown.numeric, made
     )
+    if not shown.numeric:
+        topics = TOPICS if found.apart else ("missing", "balance", "recording")
+        cautions.beside(opened, chosen, label=shown.column, topics=topics)
     said = finding(shown, found)
     points = colouring.drawn(len(made.xy), projection.MOST_SLOW)
     frame = colouring.frame(made.xy)

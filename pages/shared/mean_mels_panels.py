@@ -7,13 +7,14 @@ import streamlit as st
 
 from core import jobs
 from core.eda import mean_mels, mel_images
+from core.eda.browsing import csv_of
 from core.eda.mean_mels import Comparison, Group
 from core.figures import chart_config
 from core.figures import mean_mels as figures
 from core.filters import Selection
 from core.safe_text import clean, filename, md
 from pages.shared import cache_mean_mels as cache
-from pages.shared import play
+from pages.shared import cautions, play
 from pages.shared.data import Opened
 from pages.shared.errors import show_errors
 
@@ -187,6 +188,7 @@ def compare(opened: Opened, chosen: Selection, look: Look) -> Comparison:
     said = [md(text, 400) for text in mean_mels.cautions(found)]
     if said:
         st.warning("  \n".join(said), icon=":material/warning:")
+    cautions.beside(opened, chosen, label=look.label, topics=("missing", "recording"))
     return found
 
 
@@ -264,7 +266,7 @@ def downloads(found: Comparison) -> None:
     name = filename(f"mean_mels_{found.a.name}_{found.b.name}.csv")
     st.download_button(
         "Download CSV",
-        data=lambda: mean_mels.table(found).to_csv(index=False).encode(),
+        data=lambda: csv_of(mean_mels.table(found)),
         file_name=name,
         mime="text/csv",
         icon=":material/download:",

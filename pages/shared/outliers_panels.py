@@ -12,6 +12,7 @@ import streamlit as st
 from core import recipes
 from core.eda import distributions_code as code
 from core.eda import outliers
+from core.eda.browsing import csv_of
 from core.eda.outliers import Bound, Step
 from core.errors import ParameterError, VoiceError
 from core.figures import base
@@ -20,8 +21,8 @@ from core.filters import Selection
 from core.recipes import Recipe, Rule
 from core.safe_text import clean, filename, md
 from pages.shared import cache_distributions as cache
+from pages.shared import cautions, play
 from pages.shared import distributions_panels as panels
-from pages.shared import play
 from pages.shared.data import Opened
 from pages.shared.distributions_panels import Look
 from pages.shared.errors import sentence
@@ -84,6 +85,8 @@ def page(opened: Opened, chosen: Selection, shown: Look) -> None:
         _open_recipe(opened)
         return
     _list(opened, rules, steps)
+    if any(rule.kind == "missing" for rule in rules):
+        cautions.beside(opened, chosen, features=opened.workspace.columns)
     _ledger(opened, steps)
     _hear(opened, chosen, rules, steps)
     _recipe(opened, chosen, rules)
@@ -92,9 +95,9 @@ def page(opened: Opened, chosen: Selection, shown: Look) -> None:
 def _histogram(
     opened: Opened, chosen: Selection, shown: Look, rules: tuple[Rule, ...], steps: tuple[Step, ...]
 ) -> None:
-    found = cache.histogram(
-        opened.key, str(opened.folder), chosen.to_text(), shown.column, None, shown.log, panels.BINS
-    )
+    place = (opened.key, str(opened.folder), chosen.to_text())
+    bins = panels.usual_bins(opened)
+    found = cache.histogram(*place, shown.column, None, shown.log, bins)
     if not found.n:
         st.info("No clip here has a value of this feature.")
         return
@@ -214,12 +217,7 @@ def _ledger(opened: Opened, steps: tuple[Step, ...]) -> None:
     if whole.speakers is not None:
         speakers = f"{whole.speakers - whole.speakers_lost:,} of {whole.speakers:,}"
     cells[2].metric("Speakers kept", speakers, help="A speaker is lost with the last clip.")
-    found = outliers.findings(steps, opened.labels)
-    if found:
-        lines = "  \n".join(md(said, 400) for said in found)
-        st.warning(lines, icon=":material/balance:")
-    else:
-        st.caption("No rule costs a group significantly more than the rest.")
+    _findings(opened, steps)
     table = outliers.table(steps, opened.labels)
     table["label"] = table["label"].map(lambda c: opened.labels.get(c, c) or "everybody")
     places = [len(steps) - 1, *range(len(steps) - 1)]
@@ -232,7 +230,7 @@ def _ledger(opened: Opened, steps: tuple[Step, ...]) -> None:
     at = at if at < len(steps) else len(steps) - 1
     size = len(steps[at].losses)
     first = sum(len(step.losses) for step in steps[:at])
-    rows = table.iloc[first : first + size].drop(columns="rule")
+    rows = table.iloc[first : first + size].drop(columns="rule").dropna(axis=1, how="all")
     st.dataframe(
         rows,
         hide_index=True,
@@ -244,13 +242,27 @@ def _ledger(opened: Opened, steps: tuple[Step, ...]) -> None:
     st.caption(_method(whole.speakers is not None))
     st.download_button(
         "CSV of the ledger",
-        data=lambda: table.to_csv(index=False).encode(),
+        data=lambda: csv_of(table),
         file_name="ledger.csv",
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
         key="csv_ledger",
     )
+
+
+def _findings(opened: Opened, steps: tuple[Step, ...]) -> None:
+    """Which groups pay: for all rules together, and folded for each of them."""
+    each = outliers.findings(steps, opened.labels)
+    whole = outliers.findings(steps[-1:], opened.labels) if len(steps) > 2 else each
+    if whole:
+        st.warning("  \n".join(md(said, 400) for said in whole), icon=":material/balance:")
+    else:
+        st.caption("No group pays significantly more than the rest.")
+    single = [said for said in each if said not in whole]
+    if single:
+        with st.expander(f"Rule by rule: {len(single)} differences", icon=":material/balance:"):
+            st.markdown("\n\n".join(md(said, 400) for said in single))
 
 
 def _step_said(opened: Opened, steps: tuple[Step, ...], at: int) -> str:
@@ -377,7 +389,7 @@ def _recipe(opened: Opened, chosen: Selection, rules: tuple[Rule, ...]) -> None:
     columns = tuple(dict.fromkeys([*(c for r in rules for c in r.columns), *_all(opened, rules)]))
     cells[2].download_button(
         "CSV of the clips",
-        data=lambda: cache.clips(folder, text, columns).to_csv(index=False).encode(),
+        data=lambda: csv_of(cache.clips(folder, text, columns)),
         file_name="clips.csv",
         mime="text/csv",
         icon=":material/download:",

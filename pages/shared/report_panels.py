@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core import report
+from core.eda.browsing import csv_of
 from core.eda.distributions import Distribution
 from core.figures import chart_config
 from core.figures.distributions import histogram
@@ -14,6 +15,7 @@ from core.safe_text import clean, filename, md
 from pages.shared import cache, cache_distributions, cache_report, cautions
 from pages.shared.data import Opened
 
+SHORT = 12  # rows of a table that is shown whole
 NOT_SPLIT = "nothing"
 CODE = """import pandas as pd
 
@@ -162,7 +164,8 @@ def _features(opened: Opened, chosen: Selection, measured: Measures) -> None:
     said = f"Quartiles of {len(rows):,} features over {measured.rows:,} clips"
     counted = opened.workspace.count(chosen.where())
     said += f", a sample of {counted:,}." if counted > measured.rows else "."
-    st.dataframe(rows, hide_index=True, key="features", height=420, alt=said)
+    height = "content" if len(rows) <= SHORT else 420
+    st.dataframe(rows, hide_index=True, key="features", height=height, alt=said)
     st.caption(said)
     with st.expander("What each feature is"):
         st.markdown("\n".join(_definition(opened, name) for name in measured.columns))
@@ -190,4 +193,4 @@ def _definition(opened: Opened, name: str) -> str:
 def _table(opened: Opened, chosen: Selection) -> bytes:
     names = [c for c in opened.columns if c not in ("path", "size", "mtime_ns")]
     found = opened.workspace.features(names, where=chosen.where())
-    return found.to_csv(index=False).encode()
+    return csv_of(found)

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.eda import duplicates, suspects
+from core.eda.browsing import csv_of
 from core.errors import VoiceError
 from core.figures import base
 from core.figures import maps as figures
@@ -319,7 +320,7 @@ def _table(listed: list[Suspect], given: list[str], kind: str) -> None:
         st.dataframe(rows, hide_index=True, alt=f"All {len(listed):,} suspects and verdicts")
     st.download_button(
         "CSV of the list",
-        data=lambda: rows.to_csv(index=False).encode(),
+        data=lambda: csv_of(rows),
         file_name=filename(f"{kind}.csv"),
         mime="text/csv",
         icon=":material/download:",

@@ -1,7 +1,8 @@
 """The one selection of clips that rules all data set pages; it lives in the page's address.
 
-State: ``sel`` in the address holds ``Selection.to_text()``. Pages read it with ``bar`` and change
-it only through ``put`` and ``add``.
+State: ``sel`` in the address holds ``Selection.to_text()``, ``selection_kept`` the same: going to
+another page by the menu empties the address. Pages read it with ``bar`` and change it only through
+``put`` and ``add``.
 """
 
 import streamlit as st
@@ -13,27 +14,30 @@ from pages.shared import cache
 from pages.shared.data import Opened
 from pages.shared.errors import sentence
 
-PARAM = "sel"
+PARAM, KEPT = "sel", "selection_kept"
 LABEL_VALUES = 60  # values of a label offered in the list of a filter
 
 
 def current(opened: Opened) -> Selection:
     """The selection in the address; all clips where there is none or it cannot be read."""
-    text = st.query_params.get(PARAM, "")
+    text = st.query_params.get(PARAM) or st.session_state.get(KEPT, "")
     if not text:
         return Selection()
     try:
-        return Selection.from_text(text, opened.columns)
+        selection = Selection.from_text(text, opened.columns)
     except ParameterError as err:
         st.warning(sentence(err))
         return Selection()
+    put(selection)
+    return selection
 
 
 def put(selection: Selection) -> None:
     """Make this the selection of all pages."""
-    if selection:
-        st.query_params[PARAM] = selection.to_text()
-    elif PARAM in st.query_params:
+    text = st.session_state[KEPT] = selection.to_text() if selection else ""
+    if text and st.query_params.get(PARAM) != text:
+        st.query_params[PARAM] = text
+    elif not text and PARAM in st.query_params:
         del st.query_params[PARAM]
 
 
