@@ -1,6 +1,7 @@
 # make run     create .venv, install what is locked, start the app on http://localhost:8501
 # make test    the same with the development requirements and Chromium, then lint and all tests
 # make setup   only install;  make demo   rebuild the demo set (needs espeak-ng);  make clean
+# make models  train the shipped model from the recordings in $PHONOSCOPE_SHARED (../shared)
 # make audit   known holes in what is locked
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.numba_cache
 
-.PHONY: run setup setup-dev chromium test lint format lock audit demo clean
+.PHONY: run setup setup-dev chromium test lint format lock audit demo models clean
 
 run: setup
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -59,6 +60,9 @@ audit:
 
 demo: setup
 	$(BIN)/python demo/build.py
+
+models: setup
+	$(BIN)/python -m models.build
 
 clean:
 	rm -rf $(VENV) .venv-audit .numba_cache .pytest_cache .ruff_cache .hypothesis test-results

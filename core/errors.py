@@ -7,6 +7,7 @@
   - AudioTooShortError     a clip shorter than a measurement needs
   - DatasetError           files or tables of a data set missing or malformed
   - StoreError             a workspace that is damaged, in use, or of another version
+  - ModelError             a model file that is damaged, of another version, or not to be trusted
   - MissingPackageError    an optional package is not installed (also an ImportError)
 
 Every message is one sentence or two: what is wrong, where, and what to do.
@@ -39,6 +40,10 @@ class DatasetError(VoiceError):
 
 class StoreError(VoiceError):
     """A workspace is damaged, in use, of another version, or may not be written."""
+
+
+class ModelError(VoiceError):
+    """A model file is damaged, of another version or feature set, or not to be trusted."""
 
 
 class MissingPackageError(VoiceError, ImportError):

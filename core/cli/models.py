@@ -79,13 +79,14 @@ def _preset(args: argparse.Namespace, workspace: Any, how: dict[str, Any]) -> tu
 
 
 def _own(args: argparse.Namespace, workspace: Any, how: dict[str, Any]) -> tuple[Any, Any]:
+    from core.eda import selecting
     from core.filters import Selection
     from core.models.table import learn_table
     from core.models.train import train
 
     if not args.target:
         raise ParameterError("What shall be learnt? Name a label with --target, as gender.")
-    columns = (*workspace.label_columns(), *workspace.columns)
+    columns = selecting.columns(workspace)
     selection = Selection.from_text(args.where, columns) if args.where else Selection()
     params = _params(args, workspace)
     table = learn_table(workspace, selection, params)
