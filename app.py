@@ -119,14 +119,42 @@ class StaticGzip:
         await self.app(scope, receive, send)
 
 
-async def audio(request) -> Response:
-    """A WAV that a session has made; both parts of the address are unguessable. Ranges work."""
+NO_SOUND = "No such recording: open the clip again."
+PRIVATE = {"Cache-Control": "private, max-age=3600"}
+
+
+def sound_file(request) -> Path | None:
+    """The WAV that a session has made; both parts of its address are unguessable."""
     session, name = request.path_params["session"], request.path_params["name"]
     file = Path(os.environ["PHONOSCOPE_MEDIA"], session, "sounds", f"{name}.wav")
-    if not (TOKEN.fullmatch(session) and TOKEN.fullmatch(name) and file.is_file()):
-        return Response("No such recording: open the clip again.", 404, media_type="text/plain")
-    headers = {"Cache-Control": "private, max-age=3600"}
-    return FileResponse(file, media_type="audio/wav", headers=headers)
+    known = TOKEN.fullmatch(session) and TOKEN.fullmatch(name) and file.is_file()
+    return file if known else None
+
+
+async def audio(request) -> Response:
+    """A sound, whole or by ranges."""
+    file = sound_file(request)
+    if file is None:
+        return Response(NO_SOUND, 404, media_type="text/plain")
+    return FileResponse(file, media_type="audio/wav", headers=PRIVATE)
+
+
+def audio_view(request) -> Response:
+    """A stretch of a sound, ``?start=..&stop=..`` in samples: see core.player.view."""
+    from core import player
+    from core.errors import VoiceError
+
+    file = sound_file(request)
+    if file is None:
+        return Response(NO_SOUND, 404, media_type="text/plain")
+    kind, asked = request.path_params["kind"], request.query_params
+    try:
+        start, stop = (int(asked.get(name, "")) for name in ("start", "stop"))
+        body = player.view(file, kind, start=start, stop=stop)
+    except (VoiceError, ValueError) as err:
+        said = str(err) if isinstance(err, VoiceError) else "start and stop must be whole numbers."
+        return Response(said, 400, media_type="text/plain")
+    return Response(body, media_type="application/octet-stream", headers=PRIVATE)
 
 
 def warm() -> None:
@@ -173,6 +201,9 @@ async def lifespan(_app):
 app = st.App(
     HERE / "pages" / "main.py",
     lifespan=lifespan,
-    routes=[Route("/audio/{session}/{name}.wav", audio)],
+    routes=[
+        Route("/audio/{session}/{name}.wav", audio),
+        Route("/audio/{session}/{name}.{kind}", audio_view),
+    ],
     middleware=[Middleware(SecurityHeaders), Middleware(StaticGzip)],
 )

@@ -166,3 +166,24 @@ def test_settings_that_cannot_work_are_refused(wrong):
     X, y = data()
     with pytest.raises(ParameterError):
         search.grid_search(X, y, [{}], folds(y), **{"model": "lr", "scoring": "accuracy"} | wrong)
+
+
+def test_a_model_that_keeps_speakers_apart_is_told_who_speaks(monkeypatch):
+    told = []
+
+    class Learner:
+        keeps_speakers_apart = True
+
+        def fit(self, X, y, speakers=None):
+            told.append(speakers)
+            return self
+
+    monkeypatch.setattr(search, "_built", lambda task, settings, size: Learner())
+    X, y = np.zeros((6, 2), np.float32), np.arange(6) % 2
+    who = np.array(list("aabbcc"), dtype=object)
+    part = np.array([0, 1, 4]), np.array([2])
+    task = search.Task((0,), "cnn", ({},), *part, "accuracy", 0, None, who)
+    search.fitted(task, X, y)
+    search.fitted(task._replace(speakers=None), X, y)
+    assert told[0].tolist() == ["a", "a", "c"]
+    assert told[1] is None

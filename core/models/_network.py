@@ -5,6 +5,7 @@ import numpy as np
 from core.errors import ModelError
 
 MOST_BYTES = 100_000_000
+ROWS = 128  # asked at once: the first layer of a picture is 0.4 MB
 
 
 class Network:
@@ -32,4 +33,5 @@ class Network:
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities (n, k)."""
         X = np.nan_to_num(np.asarray(X, dtype=np.float32))
-        return np.asarray(self._session.run(None, {self._name: X})[0])
+        pieces = [X[i : i + ROWS] for i in range(0, len(X), ROWS)] or [X]
+        return np.concatenate([self._session.run(None, {self._name: p})[0] for p in pieces])

@@ -70,6 +70,8 @@ class MelCNN:
         Of each epoch: loss in training and validation (None without one), and seconds.
     """
 
+    keeps_speakers_apart = True  # while it decides when to stop
+
     def __init__(
         self,
         epochs: int = 20,

@@ -48,7 +48,10 @@ class Cut(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Settings to be fitted on ``train`` and scored on ``test``; ``fits`` is their number."""
+    """Settings to be fitted on ``train`` and scored on ``test``; ``fits`` is their number.
+
+    ``speakers`` (n,), where known, are for models that keep some of them apart while they learn.
+    """
 
     key: tuple
     model: str
@@ -58,6 +61,7 @@ class Task(NamedTuple):
     scoring: str
     seed: int
     cut: Cut | None = None
+    speakers: np.ndarray | None = None
 
     @property
     def fits(self) -> int:
@@ -241,7 +245,10 @@ def fitted(task: Task, X: np.ndarray, y: np.ndarray) -> Any:
     train = rows_within(X, task.train, task.cut)
     with one_thread():
         model = _built(task, task.settings[0], train.size)
-        return model.fit(_as_input(X[train]), y[train])
+        who = {}
+        if task.speakers is not None and getattr(model, "keeps_speakers_apart", False):
+            who["speakers"] = task.speakers[train]
+        return model.fit(_as_input(X[train]), y[train], **who)
 
 
 def rows_within(X: np.ndarray, train: np.ndarray, cut: Cut | None) -> np.ndarray:

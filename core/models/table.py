@@ -58,7 +58,7 @@ _HOW = {
     "mfcc": "extract it with 'python -m core extract DATASET --set voice-v1 --workspace NEW'",
     "mel": "extract it with 'python -m core extract DATASET --workspace NEW'",
     "image": "make the pictures with 'python -m core mels WORKSPACE'",
-    "embedding": "make the embeddings of its clips first",
+    "embedding": "make them with 'python -m core embed --workspace WORKSPACE --network FILE.onnx'",
 }
 
 

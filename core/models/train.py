@@ -103,7 +103,9 @@ def train(
         rows = tables[-1]
         tell.before = sum(t.fits for t in tasks)
     tasks = [
-        search.Task((i,), spec.key, (fixed | chosen[i],), *part, scoring, params.seed, cut)
+        search.Task(
+            (i,), spec.key, (fixed | chosen[i],), *part, scoring, params.seed, cut, table.speakers
+        )
         for i, part in enumerate(parts)
     ]
     answers = search.run(fit_task, tasks, (table.X, y), progress=tell, **how)
