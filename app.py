@@ -191,6 +191,7 @@ async def lifespan(_app):
     sweep(Path(tempfile.gettempdir()))
     media = tempfile.mkdtemp(prefix=f"phonoscope-{os.getpid()}-")
     os.environ["PHONOSCOPE_MEDIA"] = media
+    os.environ["PHONOSCOPE_QUEUE"] = str(Path(media, "queue"))
     threading.Thread(target=warm, name="warm-up", daemon=True).start()
     try:
         yield {}

@@ -4,11 +4,13 @@ Layout: ``job.json`` in the job's folder (who it is and how far; replaced at onc
 (what it printed), ``job.cancel`` (exists when it shall end). Any process can read the state.
 
 Conventions: ``rate`` is in clips/s, ``eta_s`` in s, both None where not known. States: "running",
-"done", "failed", "cancelled", and "none" where no job was ever started.
+"done", "failed", "cancelled", and "none" where no job was ever started. ``place`` is 0 for a job
+that runs and its place in line for one that waits for its turn (see ``core.turns``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 import json
 import math
@@ -21,6 +23,7 @@ import sys
 import time
 from typing import Any
 
+from core import turns
 from core.errors import ParameterError
 from core.safe_text import clean
 
@@ -35,7 +38,9 @@ _EMPTY: dict[str, Any] = {
     "rate": None,
     "eta_s": None,
     "message": "",
+    "place": 0,
 }
+owner: ContextVar[str] = ContextVar("owner", default="")  # who starts jobs here, for a fair share
 _children: list[subprocess.Popen] = []
 
 
@@ -46,7 +51,7 @@ class Job:
     folder: Path
 
     def status(self) -> dict[str, Any]:
-        """State, done, total, failed, rate, eta_s and message, as they are now."""
+        """State, done, total, failed, rate, eta_s, message and place, as they are now."""
         _reap()
         found = _read(self.folder)
         if found["state"] == "running" and not _alive(found.get("pid"), found.get("born")):
@@ -165,7 +170,7 @@ def _spawn(words: Sequence[str], stdout: Any) -> subprocess.Popen:
         stdout=stdout,
         stderr=subprocess.STDOUT,
         start_new_session=True,  # it does not end with the server
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, turns.OWNER: owner.get()},
     )
     _children.append(process)
     return process
@@ -225,6 +230,24 @@ def _alive(pid: Any, born: Any) -> bool:
     return True
 
 
+def _wait_for_turn(folder: Path) -> Callable[[], None]:
+    """Wait until this job may run, telling its place; returns what gives the turn to the next."""
+    line = turns.line(_born)
+    if line is None:
+        return lambda: None
+    ticket = line.enter(os.environ.get(turns.OWNER, ""), os.getpid())
+    state = {**_EMPTY, "state": "running", **_who(os.getpid())}
+    told = 0
+    while not cancelled() and (place := line.place(ticket)):
+        if place != told:
+            _write(folder, state | {"place": place})
+            told = place
+        time.sleep(0.2)
+    if told:
+        _write(folder, state)
+    return lambda: line.leave(ticket)
+
+
 def main(argv: Sequence[str]) -> int:
     """The job's own process: run a module, then write how it ended."""
     folder, module, *command = argv
@@ -232,13 +255,18 @@ def main(argv: Sequence[str]) -> int:
     _write(Path(folder), {**_EMPTY, "state": "running", **_who(os.getpid())})
     sys.argv = [module, *command]
     code: Any = 0
+    done_waiting = _wait_for_turn(Path(folder))
     try:
+        if cancelled():
+            raise SystemExit(0)
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as end_:
         code = end_.code or 0
     except BaseException as err:
         print(f"{type(err).__name__}: {err}", file=sys.stderr, flush=True)
         code = 3
+    finally:
+        done_waiting()
     sys.stderr.flush()
     state = "cancelled" if cancelled() else "done" if code in (0, 1) else "failed"
     found = _read(Path(folder))

@@ -14,7 +14,7 @@ LAYERS = [
     {"levels", "spectra"},
     {"views", "clean", "pitch", "segments", "player"},
     {"features", "quality", "compare", "datasets", "marks", "filters"},
-    {"store", "jobs"},
+    {"store", "jobs", "turns"},
     {"extract", "eda", "notes", "recipes", "models"},
     {"script", "figures", "report", "doctor"},
     {"cli", "__main__"},

@@ -14,7 +14,7 @@ from core.errors import VoiceError
 from core.features import FEATURE_SETS, FeatureSpec
 from core.safe_text import filename, md
 from core.store import Workspace, import_table, is_imported
-from pages.shared import cache, cache_browse
+from pages.shared import cache, cache_browse, progress
 from pages.shared.errors import show_errors
 
 DEMO, FOLDER = "Demo set", "Folder"
@@ -246,11 +246,7 @@ def _watch(chosen: Chosen, was_running: bool) -> None:
     job = jobs.Job(chosen.workspace)
     now = job.status()
     if now["state"] == "running":
-        share = now["done"] / now["total"] if now["total"] else 0.0
-        left, right = st.columns([6, 1], vertical_alignment="bottom")
-        left.progress(min(1.0, share), text=_said(now))
-        if right.button("Cancel", key="job_cancel", width="stretch"):
-            job.cancel()
+        progress.running(now, job, key="job_cancel", said=_said(now))
         return
     if was_running:
         st.rerun()

@@ -17,7 +17,7 @@ from core.filters import MOST_TEXT, MOST_VALUES, Filter, Selection
 from core.notes import MOST_TAG, Notes
 from core.safe_text import clean, filename, md
 from pages.shared import cache_map as cache
-from pages.shared import cautions, map_code, play, selection
+from pages.shared import cautions, map_code, play, progress, selection
 from pages.shared.data import Opened
 from pages.shared.errors import sentence
 
@@ -305,11 +305,9 @@ def _watch(opened: Opened, chosen: Selection, params: MapParams, was_running: bo
     now = job.status()
     if now["state"] == "running":
         share = now["done"] / now["total"] if now["total"] else 0.0
-        left, right = st.columns([6, 1], vertical_alignment="bottom")
         done = f"{share:.0%}" if share else "starting…"
-        left.progress(min(1.0, share), text=f"{METHODS[params.method]}, {done}")
-        if right.button("Cancel", key="map_cancel", width="stretch"):
-            job.cancel()
+        said = f"{METHODS[params.method]}, {done}"
+        progress.running(now, job, key="map_cancel", said=said)
         return
     if was_running:
         st.rerun()

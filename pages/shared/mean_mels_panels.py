@@ -14,7 +14,7 @@ from core.figures import mean_mels as figures
 from core.filters import Selection
 from core.safe_text import clean, filename, md
 from pages.shared import cache_mean_mels as cache
-from pages.shared import cautions, play
+from pages.shared import cautions, play, progress
 from pages.shared.data import Opened
 from pages.shared.errors import show_errors
 
@@ -90,11 +90,7 @@ def _watch(opened: Opened, missing: int, stamp: int, was_running: bool) -> None:
     job = jobs.Job(folder)
     now = job.status()
     if now["state"] == "running":
-        share = now["done"] / now["total"] if now["total"] else 0.0
-        left, right = st.columns([6, 1], vertical_alignment="bottom")
-        left.progress(min(1.0, share), text=_said(now))
-        if right.button("Cancel", key="mels_cancel", width="stretch"):
-            job.cancel()
+        progress.running(now, job, key="mels_cancel", said=_said(now))
         if not stamp and mel_images.stamp(opened.workspace):
             st.rerun()
         return

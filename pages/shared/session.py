@@ -84,6 +84,12 @@ def mine() -> Mine:
     return Mine(token, folder)
 
 
+def visitor() -> str:
+    """Tells this session from others; "" outside of one."""
+    context = get_script_run_ctx()
+    return context.session_id if context is not None else ""
+
+
 def take(uploaded) -> tuple[str, bytes]:
     """Name and bytes of an uploaded file, released from the server's memory."""
     data = uploaded.getvalue()
