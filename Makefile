@@ -2,6 +2,7 @@
 # make test    the same with the development requirements and Chromium, then lint and all tests
 # make setup   only install;  make demo   rebuild the demo set (needs espeak-ng);  make clean
 # make models  train the shipped model from the recordings in $PHONOSCOPE_SHARED (../shared)
+# make serve   open it to the network, for a class room (docs/serving.md)
 # make audit   known holes in what is locked
 
 PYTHON ?= python3
@@ -10,10 +11,14 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.numba_cache
 
-.PHONY: run setup setup-dev chromium test lint format lock audit demo models clean
+.PHONY: run serve setup setup-dev chromium test lint format lock audit demo models clean
 
 run: setup
 	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+# For a class room: says what it opens; see docs/serving.md.
+serve: setup
+	$(BIN)/python -m core serve --port $(PORT)
 
 setup: $(VENV)/.installed
 

@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 
 import anyio.to_thread
 import numpy  # noqa: F401  before any thread: Plotly looks at half-imported pandas otherwise
@@ -25,13 +26,16 @@ import pandas  # noqa: F401
 import plotly.graph_objects
 import plotly.io  # noqa: F401
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 import streamlit as st
 
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:  # pages import core, wherever the command was given
     sys.path.insert(0, str(HERE))
+
+from core import serving  # noqa: E402
+from core.gate import HEALTH, PassPhrase, RequestLog  # noqa: E402
 
 STATIC = Path(st.__file__).resolve().parent / "static"
 
@@ -199,12 +203,28 @@ async def lifespan(_app):
         shutil.rmtree(media, ignore_errors=True)
 
 
+async def health(_request) -> Response:
+    """Whether the server lives and how busy it is; nothing about who uses it."""
+    return JSONResponse(serving.health(STARTED), headers={"Cache-Control": "no-store"})
+
+
+def middleware() -> list[Middleware]:
+    """What stands in front of the pages, outermost first."""
+    here = serving.settings()
+    found = [Middleware(SecurityHeaders), Middleware(StaticGzip)]
+    if here.passphrase:
+        found.insert(1, Middleware(PassPhrase, phrase=here.passphrase))
+    return [Middleware(RequestLog), *found] if here.log else found
+
+
+STARTED = time.monotonic()
 app = st.App(
     HERE / "pages" / "main.py",
     lifespan=lifespan,
     routes=[
+        Route(HEALTH, health),
         Route("/audio/{session}/{name}.wav", audio),
         Route("/audio/{session}/{name}.{kind}", audio_view),
     ],
-    middleware=[Middleware(SecurityHeaders), Middleware(StaticGzip)],
+    middleware=middleware(),
 )

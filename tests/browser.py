@@ -47,7 +47,7 @@ def serve(log: Path, **env: str):
         ) as process,
     ):
         try:
-            wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+            wait_for(f"http://127.0.0.1:{port}/healthz", process)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

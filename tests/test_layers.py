@@ -9,13 +9,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
-    {"errors", "names", "params", "safe_text"},
+    {"errors", "names", "params", "safe_text", "gate"},
+    {"serving"},
     {"audio"},
     {"levels", "spectra"},
     {"views", "clean", "pitch", "segments", "player"},
     {"features", "quality", "compare", "datasets", "marks", "filters"},
     {"store", "jobs", "turns"},
-    {"extract", "eda", "notes", "recipes", "models"},
+    {"extract", "eda", "notes", "recipes", "models", "learn"},
     {"script", "figures", "report", "doctor"},
     {"cli", "__main__"},
 ]

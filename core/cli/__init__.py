@@ -13,7 +13,7 @@ import time
 
 from core import audio, jobs
 from core.audio import ClipRef, Limits
-from core.cli import check, doctor, models, models_use, networks
+from core.cli import check, doctor, models, models_use, networks, serve
 from core.errors import VoiceError
 from core.params import CleanParams, Denoise, Trim
 from core.safe_text import clean as clean_text
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     models_use.add(commands)
     networks.add(commands)
     doctor.add(commands)
+    serve.add(commands)
     check.add(commands)
     return parser
 

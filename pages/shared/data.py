@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import datasets, jobs
+from core import datasets, jobs, serving
 from core.eda import browsing
 from core.errors import VoiceError
 from core.features import FEATURE_SETS, FeatureSpec
@@ -160,6 +160,8 @@ def choose() -> Chosen:
         if not path:
             st.info("Name the folder of a data set.")
             st.stop()
+        with show_errors():
+            serving.check_folder(path, always=[datasets.demo_folder()])
         if _numbers(path) == TABLE:
             return Chosen(path, "table", "")
     set_name = st.selectbox(

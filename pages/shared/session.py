@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core import audio, safe_text
+from core import audio, safe_text, serving
 from core.audio import ClipRef, Limits
 from core.errors import VoiceError
 
@@ -82,6 +82,44 @@ def mine() -> Mine:
     folder = Path(root, token)
     folder.mkdir(mode=0o700)
     return Mine(token, folder)
+
+
+_here: set[str] = set()
+
+
+@st.cache_resource(
+    scope="session", max_entries=1, show_spinner=False, on_release=lambda who: _here.discard(who)
+)
+def _place() -> str:
+    """The visitor's place among all; given back when the session ends."""
+    who = secrets.token_hex(8)
+    _here.add(who)
+    return who
+
+
+def _asks_to_sign_in() -> bool:
+    try:
+        return "auth" in st.secrets
+    except FileNotFoundError:  # no secrets, no sign-in
+        return False
+
+
+def admit() -> None:
+    """Let a visitor in, or end the page with what to do: sign in, or come back later."""
+    if _asks_to_sign_in() and not st.user.get("is_logged_in", False):
+        st.title("Phonoscope", anchor=False)
+        st.button("Sign in", type="primary", on_click=st.login, key="sign_in")
+        st.stop()
+    place = _place()
+    if not st.session_state.get("admitted"):
+        reason = serving.full(len(_here))
+        if reason:
+            st.title("Phonoscope", anchor=False)
+            st.warning(reason)
+            _here.discard(place)
+            _place.clear()
+            st.stop()
+        st.session_state["admitted"] = True
 
 
 def visitor() -> str:
