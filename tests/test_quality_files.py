@@ -16,7 +16,7 @@ from core.errors import AudioReadError, DatasetError
 from core.extract._worker import row_of
 from core.filters import Selection
 from core.quality import CheckParams, columns
-from core.store import Workspace, verify
+from core.store import Workspace, _query, verify
 
 
 def workspace_of(folder, table: pd.DataFrame) -> Workspace:
@@ -173,6 +173,8 @@ def test_the_columns_are_filters_and_numbers_of_the_workspace(clips, here):
     assert "check_verdict" not in clips.label_columns()
     before = clips.key
     command.fill(clips.folder)
+    clips.close()
+    _query._OPEN.clear()  # as in a new process
     found = Workspace.open(clips.folder)
     assert found.key != before
     assert set(found.check_columns()) == {column.name for column in columns.COLUMNS}

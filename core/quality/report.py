@@ -10,12 +10,13 @@ import json
 import math
 from typing import Any, NamedTuple
 
-from core.quality import Check, Report, Thresholds
+from core.quality import Check, Report
 from core.safe_text import clean
 
 SHARES = frozenset(("clipping", "dc_offset", "speech_share"))  # written in per cent
 WORDS = {"fail": "Fails", "warn": "Warning", "pass": "Passes", "unknown": "Not known"}
-SIGNS = {"fail": "✕", "warn": "!", "pass": "✓", "unknown": "?"}
+WORDS["plain"] = "Not judged"
+SIGNS = {"fail": "✕", "warn": "!", "pass": "✓", "unknown": "?", "plain": "·"}
 ORDER = ("fail", "warn", "pass", "unknown")
 # What a browser's noise suppression and gain control change beyond use.
 PROCESSED = frozenset(("active_level", "snr", "noise_floor", "loudness", "bandwidth"))
@@ -46,9 +47,34 @@ def value_text(check: Check) -> str:
 
 def limits_text(check: Check) -> str:
     """As "warns below 15 dB, fails below 5 dB"."""
-    scale = 100 if check.key in SHARES else 1
     warn, fail, direction = check.thresholds
-    return Thresholds(scale * warn, scale * fail, direction).words(unit(check)) or "not judged"
+    said = [
+        f"{word} {direction} {_with_unit(check, limit)}"
+        for word, limit in (("warns", warn), ("fails", fail))
+        if math.isfinite(limit)
+    ]
+    return ", ".join(said) or "not judged"
+
+
+def is_judged(check: Check) -> bool:
+    """Whether there is a threshold that its value could miss."""
+    return math.isfinite(check.thresholds.warn) or math.isfinite(check.thresholds.fail)
+
+
+def verdict_text(check: Check) -> str:
+    """The verdict in a word or two."""
+    return WORDS[tone(check)]
+
+
+def tone(check: Check) -> str:
+    """The verdict, or "plain" where nothing was judged: key of ``WORDS`` and ``SIGNS``."""
+    return "plain" if check.verdict == "pass" and not is_judged(check) else check.verdict
+
+
+def place_text(place: tuple[float, float]) -> str:
+    """As "2.06 to 2.56 s", or "at 0.47 s" for a moment."""
+    start, end = place
+    return f"{start:.2f} to {end:.2f} s" if end - start >= 0.05 else f"at {start:.2f} s"
 
 
 def rank_text(rank: Rank) -> str:
@@ -129,7 +155,7 @@ def to_html(
     """
     ranks = ranks or {}
     shown = _e(name, 80)
-    rows = "".join(_row(check, ranks.get(check.key)) for check in worst_first(report))
+    rows = "".join(_row(check, ranks) for check in worst_first(report))
     place = f"<th>{_e(f'Among {among}', 60)}</th>" if ranks else ""
     parts = [
         f"<h1>{shown}</h1><p class=small>{_e(facts(report))}</p>",
@@ -141,7 +167,8 @@ def to_html(
         f"<th>Judged by</th>{place}<th>Found, and what to do</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>",
         "<footer>Measured on the raw recording at its own rate. Thresholds are rules of thumb for "
-        f"one voice, not standards. Made with Phonoscope{f', {_e(made)}' if made else ''}.</footer>",
+        "one voice, not standards. "
+        f"Made with Phonoscope{f', {_e(made)}' if made else ''}.</footer>",
     ]
     head = (
         '<!doctype html><html lang=en><head><meta charset="utf-8">'
@@ -156,15 +183,16 @@ def advice(check: Check) -> str:
     said = [f"{check.detail[0].upper()}{check.detail[1:]}."] if check.detail else []
     if check.verdict in ("warn", "fail"):
         if check.worst:
-            said.append(f"See {check.worst[0]:.2f} to {check.worst[1]:.2f} s.")
+            said.append(f"Worst: {place_text(check.worst)}.")
         said.append(check.cure)
     return " ".join(said)
 
 
-def _row(check: Check, rank: Rank | None) -> str:
-    place = f"<td>{_e(rank_text(rank))}</td>" if rank else "<td></td>"
+def _row(check: Check, ranks: Mapping[str, Rank]) -> str:
+    rank = ranks.get(check.key)
+    place = f"<td>{_e(rank_text(rank)) if rank else ''}</td>" if ranks else ""
     cells = [
-        f"<td class={check.verdict}><b>{SIGNS[check.verdict]}</b> {WORDS[check.verdict]}</td>",
+        f"<td class={tone(check)}><b>{SIGNS[tone(check)]}</b> {verdict_text(check)}</td>",
         f"<td>{_e(check.label)}</td><td class=n>{_e(value_text(check))}</td>",
         f"<td>{_e(limits_text(check))}</td>{place}<td>{_e(advice(check), 400)}</td>",
     ]
@@ -196,7 +224,8 @@ def _with_unit(check: Check, value: float) -> str:
     if not math.isfinite(value):
         return "–"
     value = 100 * value if check.key in SHARES else value
-    digits = 0 if abs(value) >= 1000 or check.unit == "Hz" or float(value).is_integer() else 1
+    value = round(value, 3)
+    digits = 0 if abs(value) >= 1000 or check.unit == "Hz" or value.is_integer() else 1
     text = f"{value:,.{digits}f}" if abs(value) >= 1 or not value else f"{value:.2g}"
     return f"{text} {unit(check)}".strip().replace("-", "−")
 
@@ -229,7 +258,7 @@ font-variant-numeric:tabular-nums}figure{margin:.6rem 0}figure svg{width:100%;he
 display:block}figure text{fill:currentColor;font-size:11px}footer{margin:1rem 0}
 @media(max-width:40rem){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);
 padding:.3rem 0}td{display:inline;border:0;padding:0 .5rem 0 0}td:last-child,td:nth-child(4){
-display:block;color:var(--soft)}td:nth-child(2){font-weight:600}}
+display:block;color:var(--soft)}td:nth-child(2){font-weight:600}td:empty{display:none}}
 @page{size:A4;margin:11mm}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#333;--line:#bbb;--back:#fff;--box:#fff;
 --fail:#8e1420;--warn:#6d4400;--pass:#0e552b;--unknown:#333}body{font-size:11px}main{padding:0;

@@ -188,7 +188,7 @@ class Connection:
         sql = f"SELECT v.*, k.* EXCLUDE (clip_id) FROM ({clips}) v "
         sql += f"LEFT JOIN ({checks}) k ON k.clip_id = v.clip_id"
         try:
-            self._base.execute(f"{sql} LIMIT 0")
+            self._base.execute(f"{checks} LIMIT 0")
         except duckdb.Error:  # a damaged part costs its columns, not the workspace
             return {}
         return {"clips": sql}
