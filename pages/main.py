@@ -38,5 +38,6 @@ st.navigation(
             st.Page("learn/break_it.py", title="Break it", icon=":material/heart_broken:"),
             st.Page("learn/guess.py", title="Guess first", icon=":material/quiz:"),
         ],
-    }
+    },
+    expanded=True,
 ).run()

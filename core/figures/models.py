@@ -59,7 +59,9 @@ def confusion(scores: Scores, picked: tuple[str, str] | None = None) -> go.Figur
     data = [_cells(counts, ratios, k), _targets(counts, ratios, size)]
     margin = {"l": 10, "r": 10, "t": 36, "b": 10}
     frame = _frame(labels, picked)
-    return figure(data, x=x, y=y, height=k * size + 130, margin=margin, shapes=frame)
+    # Cells are wider than their points: a click anywhere in one must find it.
+    layout = {"margin": margin, "shapes": frame, "hoverdistance": -1}
+    return figure(data, x=x, y=y, height=k * size + 130, **layout)
 
 
 def shown_labels(scores: Scores) -> tuple[str, ...]:
@@ -148,7 +150,7 @@ def coverage_curve(found: Coverage, threshold: float | None = None) -> go.Figure
     y = {"title": {"text": "Clips (%)"}, "range": [-2, 104]}
     shapes = [] if threshold is None else [_upright(100 * threshold, CUT)]
     layout = {"showlegend": True, "legend": ABOVE, "margin": MARGIN | {"t": 34}}
-    return figure(data, x=x, y=y, height=320, shapes=shapes, **layout)
+    return figure(data, x=x, y=y, height=340, shapes=shapes, **layout)
 
 
 def learning(curve: LearningCurve) -> go.Figure:
