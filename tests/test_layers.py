@@ -14,7 +14,7 @@ LAYERS = [
     {"audio"},
     {"levels", "spectra"},
     {"views", "clean", "pitch", "segments", "player"},
-    {"features", "quality", "compare", "datasets", "marks", "filters"},
+    {"features", "quality", "compare", "datasets", "marks", "filters", "harm"},
     {"store", "jobs", "turns"},
     {"extract", "eda", "notes", "recipes", "models", "learn"},
     {"script", "figures", "report", "doctor"},

@@ -14,4 +14,4 @@ def summary(ref: ClipRef, y: np.ndarray, sr: int) -> player.Summary:
 
 @st.cache_resource(scope="session", max_entries=64, show_spinner="Drawing…")
 def _summary(ref: ClipRef, _y: np.ndarray, sr: int, version: str) -> player.Summary:
-    return player.summarise(_y, sr=sr)
+    return player.summarise(_y, sr=sr, path=ref.path)

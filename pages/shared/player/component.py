@@ -120,7 +120,7 @@ def player(
     data = message(sounds, marks, height or (SMALL_HEIGHT if small else HEIGHT), small)
     state = _mount(
         data=data,
-        key=key,
+        key=key.replace("__", "_."),  # Streamlit keeps two underscores for itself
         default={"selection": None, "votes": []},
         on_selection_change=_nothing,
         on_votes_change=_nothing,
@@ -164,9 +164,6 @@ def message(
 
 def _track(track: Track, i: int, packed: Packed, small: bool) -> dict:
     s = track.summary
-    levels = (
-        [(s.coarse_bin, s.coarse)] if small else [(s.coarse_bin, s.coarse), (s.fine_bin, s.fine)]
-    )
     found = {
         "name": clean(track.name, 40),
         "colour": COLOURS[i % len(COLOURS)],
@@ -176,11 +173,10 @@ def _track(track: Track, i: int, packed: Packed, small: bool) -> dict:
         "offset": track.offset,
         "gain_db": round(track.gain_db, 2),
         "short_db": round(track.short_db, 2),
-        "levels": [{"bin": size, "values": packed.add(v, "i16")} for size, v in levels],
+        "levels": [{"bin": s.coarse_bin, "values": packed.add(s.coarse, "i16")}],
     }
-    if not small:
-        rows, columns = s.picture.shape
-        found["picture"] = {"rows": rows, "columns": columns, "values": packed.add(s.picture, "u8")}
+    if not small:  # fetched by the browser once the rest is on screen
+        found["picture"] = {"rows": core_player.HEIGHT, "columns": core_player.WIDTH}
     return found
 
 

@@ -33,7 +33,12 @@ class Track:
 
 
 def tracks(
-    sounds: Mapping[str, np.ndarray], *, sr: int, key: str, offsets: Mapping[str, int] | None = None
+    sounds: Mapping[str, np.ndarray],
+    *,
+    sr: int,
+    key: str,
+    keys: Mapping[str, str] | None = None,
+    offsets: Mapping[str, int] | None = None,
 ) -> list[Track]:
     """Tracks of mono signals with one sampling rate, made equally loud.
 
@@ -45,6 +50,8 @@ def tracks(
         Sampling rate in Hz.
     key : str
         Names these sounds: the same key and name stand for the same samples.
+    keys : mapping of str to str, optional
+        Keys of single sounds, instead of ``key``: one that stays is not written again.
     offsets : mapping of str to int, optional
         First samples on the common time axis, of sounds that were cut at their start.
 
@@ -56,9 +63,10 @@ def tracks(
         If a signal is not mono.
     """
     mine, base = session.mine(), (st.get_option("server.baseUrlPath") or "").strip("/")
+    places = {name: mine.sound(f"{(keys or {}).get(name, key)} {name}") for name in sounds}
     made = {}
-    for name, y in sounds.items():
-        path = _written(y, sr, mine.sound(f"{key} {name}"))
+    for name, y in sounds.items():  # only now: making room for one may have removed another
+        path = _written(y, sr, places[name])
         made[name] = (path, cache_summary.summary(ClipRef.of(path), y, sr))
     gains = player.match_gains([summary for _, summary in made.values()])
     found = []

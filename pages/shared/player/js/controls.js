@@ -87,14 +87,13 @@ function showKinds(player) {
   player.el.kinds.replaceChildren(...buttons);
 }
 
-// 70 dB below the loudest level, once; afterwards the range is the visitor's.
+// 70 dB below the loudest level of the pictures that are there, until the visitor sets the range.
 function suggestRange(player) {
-  const { head, el } = player, loudest = ({ picture }) => picture.values.reduce((a, b) => Math.max(a, b), 0);
+  const { head, el } = player, loudest = ({ picture }) => (picture.values || []).reduce((a, b) => Math.max(a, b), 0);
   const most = Math.max(...head.tracks.map(loudest));
   const high = clamp(Math.ceil((head.floor_db + (most - 1) * head.step_db) / 5) * 5, -80, 6);
   el.high.value = high;
   el.low.value = high - 70;
-  player.ranged = true;
 }
 
 function showHelp(player) {
@@ -130,6 +129,7 @@ function readOut(player, x, y) {
 
 function levelAt(track, t, hz, head, player) {
   const source = pictureFor(track, player.t0, player.t1);
+  if (!source.values) return "";
   const column = Math.floor((t - source.t0) / (source.t1 - source.t0) * source.columns);
   const row = Math.round(hzToMel(hz) / hzToMel(track.sr / 2) * (source.rows - 1));
   if (column < 0 || column >= source.columns || row >= source.rows) return "";

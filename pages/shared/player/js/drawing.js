@@ -98,7 +98,7 @@ class Drawing {
 
   amplitudes() {
     const { context, scene } = this, [y, height] = this.place.wave;
-    const unit = (height / 2 - 2) / scene.amplitude, step = niceStep(scene.amplitude / 2);
+    const unit = (height / 2 - 2) / scene.amplitude, step = niceStep(scene.amplitude / 3);
     context.fillStyle = this.text;
     context.textAlign = "right";
     context.textBaseline = "middle";
@@ -131,9 +131,10 @@ class Drawing {
     const x0 = Math.round(this.place.x * ratio), y0 = Math.round(y * ratio);
     const width = Math.round(this.place.width * ratio), rows = Math.round(height * ratio);
     if (width < 1 || rows < 1) return;
+    const source = pictureFor(scene.shown, scene.t0, scene.t1);
+    if (!source.values) return;  // on its way
     const image = this.context.createImageData(width, rows);
     const pixels = new Uint32Array(image.data.buffer);
-    const source = pictureFor(scene.shown, scene.t0, scene.t1);
     const across = columnsOf(source, scene, width), down = this.rowsOf(source, rows);
     fill(pixels, source, across, down, scene.colours, width);
     this.context.putImageData(image, x0, y0);

@@ -16,10 +16,7 @@ function unpack(bytes) {
     track.start = track.offset / track.sr;
     track.end = (track.offset + track.n) / track.sr;
     for (const level of track.levels) Object.assign(level, { values: array(level.values), first: 0 });
-    if (track.picture) {
-      const whole = { t0: track.start, t1: track.end, values: array(track.picture.values) };
-      track.picture = { ...track.picture, ...whole };
-    }
+    if (track.picture) Object.assign(track.picture, { t0: track.start, t1: track.end, values: null });
   }
   for (const mark of head.marks) {
     if (mark.times) [mark.times, mark.values] = [array(mark.times), array(mark.values)];
@@ -33,6 +30,19 @@ class Fetcher {
     this.aborting = new AbortController();
   }
 
+  // The pictures of whole sounds, that on screen first; one at a time, so that it is not held up.
+  async whole(tracks, arrived) {
+    try {
+      for (const track of tracks) {
+        if (!track.picture || track.picture.values) continue;
+        track.picture.values = new Uint8Array(await this.view(track, "picture", 0, track.n));
+        arrived();
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") this.failed();
+    }
+  }
+
   // Ask, once the view rests, for what the track at hand lacks between t0 and t1.
   rest(track, t0, t1, pixels) {
     clearTimeout(this.timer);
@@ -41,7 +51,7 @@ class Fetcher {
       const first = clamp(a, 0, track.n), last = clamp(b, 0, track.n);
       if (last <= first) return;
       this.wave(track, first, last, pixels);
-      if (track.picture) this.picture(track, first, last, pixels);
+      if (track.picture && track.picture.values) this.picture(track, first, last, pixels);
     }, REST_MS);
   }
 

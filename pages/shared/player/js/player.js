@@ -42,7 +42,7 @@ class Player {
     el["to-selection"].onclick = () => this.toSelection();
     el.axis.onchange = () => { this.axis = el.axis.value; this.invalidate(); };
     el.map.onchange = () => { this.map = el.map.value; this.recolour(); };
-    el.low.oninput = el.high.oninput = () => this.recolour();
+    el.low.oninput = el.high.oninput = () => { this.ranged = true; this.recolour(); };
     showHelp(this);
   }
 
@@ -69,6 +69,10 @@ class Player {
     const goOn = this.playing;
     this.stopSound();
     if (this.fetcher) this.fetcher.close();
+    for (const track of this.head ? head.tracks : []) {
+      const had = this.head.tracks.find(({ url, n }) => url === track.url && n === track.n);
+      if (had && track.picture && had.picture) track.picture.values = had.picture.values;
+    }
     const failed = () => this.say("A sharper view could not be loaded: run the page again.");
     Object.assign(this, { head, end, fetcher: new Fetcher(head, () => this.invalidate(), failed) });
     this.chosen = Math.min(this.chosen, head.tracks.length - 1);
@@ -76,6 +80,8 @@ class Player {
     this.amplitude = Math.max(0.001, ...head.tracks.map(peakOf));
     if (!same) Object.assign(this, { at: 0, t0: 0, t1: end, selection: null, chosen: 0 });
     this.dress();
+    const shown = this.shown();
+    this.fetcher.whole([shown, ...head.tracks.filter((track) => track !== shown)], () => this.pictured());
     if (goOn && same) this.play();
   }
 
@@ -93,13 +99,17 @@ class Player {
       const moments = !kind.times && kind.marks.every((mark) => mark[1] === null && mark[2] === null);
       if (!this.kinds.has(kind.kind)) this.kinds.set(kind.kind, !moments);  // lines hide the picture: asked for
     });
-    if (!this.ranged && !head.small) suggestRange(this);
     if (this.blind) this.setBlind("");
     showKinds(this);
     showNames(this);
     this.showRegion();
     this.recolour();
     showMeasures(this);
+  }
+
+  pictured() {
+    if (!this.ranged) suggestRange(this);
+    this.recolour();
   }
 
   recolour() {
@@ -365,6 +375,7 @@ class Player {
     this.showRegion();
     this.showPosition();
     this.el.player.dataset.drawn = `${head.id} ${t0} ${t1} ${this.chosen}`;
+    this.el.player.dataset.pictured = shown.picture && shown.picture.values ? head.id : "";
     if (!head.small) waves.forEach(({ track }) => this.fetcher.rest(track, t0, t1, this.drawing.place.width));
   }
 
