@@ -1,7 +1,8 @@
 """Other microphones, rooms, lines and noises for a clip: what a model has to hear through.
 
-Conventions: mono float32 at 16,000 Hz in and out, the same length; the voice itself (pitch, tract,
-timing) stays as it was. The same clip and the same name give the same sound every time.
+Conventions: mono float32 at 16,000 Hz in and out, the same length (``RAISED`` within 5 %); the
+voice itself (pitch, tract, timing) stays as it was but in ``RAISED``, ``EXCITED`` and ``WHISPER``.
+The same clip and the same name give the same sound every time.
 """
 
 from hashlib import blake2b
@@ -9,8 +10,12 @@ import io
 
 import numpy as np
 
+from models import voices
+
 SR = 16_000
 VARIANTS = ("line", "noise", "room", "codec", "colour", "mixed")
+RAISED = "raised"  # learnt from: 0.95 to 1.05 of the speed, then up to five semitones
+EXCITED, WHISPER = "excited", "whisper"  # for the test only: three to five semitones; noise
 
 
 def variant(y: np.ndarray, name: str, clip_id: str) -> np.ndarray:
@@ -22,7 +27,8 @@ def variant(y: np.ndarray, name: str, clip_id: str) -> np.ndarray:
         Mono signal at 16,000 Hz.
     name : str
         "clean", or one of ``VARIANTS``: a telephone line, noise at 0 to 25 dB, a room, a codec at
-        a low bit rate, a microphone's colour, or noise, room, colour and line by chance.
+        a low bit rate, a microphone's colour, or noise, room, colour and line by chance; or
+        ``RAISED``, ``EXCITED``, ``WHISPER``, the voice itself changed (see ``voices``).
     clip_id : str
         Seeds what is drawn by chance.
 
@@ -34,6 +40,7 @@ def variant(y: np.ndarray, name: str, clip_id: str) -> np.ndarray:
     rng = np.random.default_rng(seed)
     y = np.asarray(y, dtype=np.float64)
     steps = {"line": _line, "noise": _noise, "room": _room, "codec": _codec, "colour": _colour}
+    steps |= {RAISED: _raised, EXCITED: _excited, WHISPER: voices.whispered}
     if name == "mixed":
         order = (("room", 0.5), ("noise", 0.6), ("colour", 0.7), ("line", 0.4), ("codec", 0.3))
         for step, share in order:
@@ -48,6 +55,17 @@ def variant(y: np.ndarray, name: str, clip_id: str) -> np.ndarray:
 def telephone(y: np.ndarray) -> np.ndarray:
     """300 to 3,400 Hz at 8,000 Hz with the eight bits of G.711, back at 16,000 Hz."""
     return _line(np.asarray(y, dtype=np.float64), np.random.default_rng(0)).astype(np.float32)
+
+
+def _raised(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    from scipy import signal
+
+    percent = int(rng.integers(95, 106))
+    return voices.raised(signal.resample_poly(y, 100, percent), rng.uniform(0, 5))
+
+
+def _excited(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return voices.raised(y, rng.uniform(3, 5))
 
 
 def _line(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:

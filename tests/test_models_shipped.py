@@ -7,12 +7,14 @@ import sys
 
 import numpy as np
 import pytest
+from synthetic_voice import synthetic_voice
 
 from conftest import SR, voice
 from core import cli
 from core.errors import ModelError
 from core.models import evaluate, predict, shipped
 from core.store import Workspace
+from models import voices
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,6 +42,21 @@ def test_it_beats_pitch_alone_on_speakers_held_out(loaded):
 def test_no_input_follows_level_length_or_noise(loaded):
     told = ("dbfs", "lufs", "duration", "snr", "noise", "share", "count", "rate_hz", "mfcc00")
     assert not [c for c in loaded.trained.columns if any(word in c for word in told)]
+
+
+def test_its_card_tells_what_raised_voices_and_whispers_cost(loaded):
+    card = loaded.card
+    assert card["whispered"]["answered"] < 0.02
+    assert 0.8 < card["conditions"]["excited"] < card["conditions"]["clean"]
+    bounds = card["without_them"].values()
+    assert all(b["value"] >= card["repeats"][0] for b in bounds)
+
+
+def test_a_whispered_voice_gets_no_answer(loaded):
+    y = voices.whispered(synthetic_voice(120, 3.0).y, np.random.default_rng(0))
+    found = predict.predict(loaded, (y.astype(np.float32), SR))
+    assert found.abstained
+    assert "voice" in found.reasons[0]
 
 
 @pytest.mark.parametrize(("name", "label"), [("low", "male"), ("high", "female")])

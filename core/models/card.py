@@ -22,6 +22,7 @@ GENDER_LIMITS = (
     "Labels other than female and male were too few to be learnt.",
     "Children, singing, whispering and voices changed by illness or hormones were not there to be "
     "learnt from.",
+    "A man's voice that is raised, as in excitement, is easily taken for a woman's.",
 )
 
 
