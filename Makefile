@@ -67,7 +67,7 @@ demo: setup
 	$(BIN)/python demo/build.py
 
 models: setup
-	$(BIN)/python -m models.build
+	$(BIN)/python -m models.build $(if $(CACHE),--cache $(CACHE))
 
 clean:
 	rm -rf $(VENV) .venv-audit .numba_cache .pytest_cache .ruff_cache .hypothesis test-results

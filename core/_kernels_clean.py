@@ -29,7 +29,7 @@ def lsa_gain(P, noise, speech, presence, floor, table, table_db, G):
     G : [shape=(t, d)], float32
         Receives the gains.
     """
-    ratio = 10**1.5  # assumed SNR where speech is present: 15 dB
+    ratio = 10**0.7  # assumed SNR where speech is present: 7 dB keeps weak speech out of the noise
     slope = ratio / (1 + ratio)
     lowest = 10**-2.5  # smallest prior SNR: -25 dB
     low_db, step = table_db[0], (table.size - 1) / (table_db[1] - table_db[0])
@@ -40,7 +40,7 @@ def lsa_gain(P, noise, speech, presence, floor, table, table_db, G):
             presence[f] = 0.9 * presence[f] + 0.1 * p
             if presence[f] > 0.99:
                 p = min(p, 0.99)  # never stop tracking
-            noise[f] = max(0.8 * noise[f] + 0.2 * (p * noise[f] + (1 - p) * power), 1e-16)
+            noise[f] = max(noise[f] + 0.15 * (1 - p) * (power - noise[f]), 1e-16)
             posterior = min(power / noise[f], 1e4)
             prior = max(0.98 * speech[f] / noise[f] + 0.02 * max(posterior - 1, 0.0), lowest)
             wiener = prior / (1 + prior)

@@ -26,14 +26,17 @@ def lsa(y, sr, strength_db):
     heard = np.flatnonzero(energy > 1e-9 * energy.max())
     quiet = heard[np.argsort(energy[heard])[: max(4, int(0.12 * heard.size))]]
     noise = 1.2 * P[quiet].mean(axis=0) + 1e-12
+    loud = energy[heard][energy[heard] >= np.median(energy[heard])].mean()
+    snr_db = 10 * np.log10(loud / energy[quiet].mean())
+    strength_db *= np.clip((28 + strength_db - snr_db) / 20, 0, 1)  # clean speech is left alone
     floor, presence, previous = 10 ** (-strength_db / 20), 0.5, 0.0
-    ratio = 10**1.5  # assumed SNR where speech is present, 15 dB
+    ratio = 10**0.7  # assumed SNR where speech is present, 7 dB
     for t in range(len(P)):
         exponent = np.minimum(P[t] / noise * ratio / (1 + ratio), 60)
         p = 1 / (1 + (1 + ratio) * np.exp(-exponent))
         presence = 0.9 * presence + 0.1 * p
         p = np.where(presence > 0.99, np.minimum(p, 0.99), p)  # never stop tracking
-        noise = np.maximum(0.8 * noise + 0.2 * (p * noise + (1 - p) * P[t]), 1e-16)
+        noise = np.maximum(noise + 0.15 * (1 - p) * (P[t] - noise), 1e-16)
         posterior = np.minimum(P[t] / noise, 1e4)
         prior = 0.98 * previous / noise + 0.02 * np.maximum(posterior - 1, 0)
         prior = np.maximum(prior, 10**-2.5)

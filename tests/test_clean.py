@@ -157,6 +157,36 @@ def test_lsa_is_the_same_in_small_blocks(monkeypatch):
     assert np.abs(clean.denoise_lsa(y, sr=SR, strength_db=12) - whole).max() < 1e-6
 
 
+def test_lsa_leaves_clean_speech_alone_and_a_greater_strength_reaches_fainter_noise():
+    y = between_silences(speech())
+    bad = noisy(y, 45)
+    assert np.array_equal(clean.denoise_lsa(bad, sr=SR, strength_db=12), bad)
+    assert rms_db(clean.denoise_lsa(bad, sr=SR, strength_db=30)[:4000]) < rms_db(bad[:4000]) - 6
+
+
+def test_the_step_says_that_it_left_clean_speech_alone():
+    bad = noisy(between_silences(speech()), 45)
+    step = clean.clean(bad, sr=SR, params=replace(OFF, denoise=Denoise())).steps[0]
+    assert step.detail.startswith("Left alone: the speech stands far above its noise; the level")
+
+
+def test_lsa_takes_less_from_an_snr_of_30_db_than_of_15():
+    y = between_silences(speech())
+    taken = []
+    for snr_db in (15, 30):
+        bad = noisy(y, snr_db)
+        done = clean.denoise_lsa(bad, sr=SR, strength_db=12)
+        taken.append(rms_db(bad[1000:7000]) - rms_db(done[1000:7000]))
+    assert taken[0] == pytest.approx(12, abs=2) and 1 < taken[1] < taken[0] - 2
+
+
+@pytest.mark.parametrize("snr_db", [10, 20])
+def test_lsa_changes_the_level_of_noisy_speech_by_less_than_1_db(snr_db):
+    y = speech()
+    found = clean.denoise_lsa(noisy(y, snr_db), sr=SR, strength_db=12)
+    assert abs(20 * np.log10(found @ y / (y @ y))) < 1
+
+
 # noisereduce
 
 

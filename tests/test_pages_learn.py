@@ -7,6 +7,7 @@ import shutil
 import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
+from test_pages import sounds
 
 from core.learn import guess, rebuild
 from core.learn.steps import STEPS
@@ -139,7 +140,7 @@ def test_the_tour_takes_a_clip_of_the_visitor():
 def test_each_representation_can_be_seen_and_heard(kind):
     at = open_page("listen", **{"from": kind})
     assert len(charts(at)) == 2
-    assert len(at.get("audio")) == 2
+    assert len(sounds(at)) == 2
     assert rebuild.KINDS[kind].label in captions(at)
     assert "numbers a second" in captions(at)
     assert any("**Lost:**" in m.value for m in at.markdown)
@@ -147,9 +148,9 @@ def test_each_representation_can_be_seen_and_heard(kind):
 
 def test_the_buzz_is_another_sound_than_the_sine():
     at = open_page("listen", **{"from": "f0"})
-    before = at.get("audio")[1].proto.url
+    before = sounds(at)[1]
     at.toggle(key="buzz").set_value(True).run()
-    assert at.get("audio")[1].proto.url != before
+    assert sounds(at)[1] != before
 
 
 def test_breaking_moves_numbers_checks_and_sound():
@@ -164,7 +165,7 @@ def test_breaking_moves_numbers_checks_and_sound():
     assert len(said) == 2
     assert ":material/cancel:" in said[1]
     assert ":material/cancel:" not in said[0]
-    urls = {a.proto.url for a in at.get("audio")}
+    urls = set(sounds(at))
     assert len(urls) == 2
 
 
@@ -194,7 +195,7 @@ def test_a_clip_can_be_seen_instead_of_heard():
     at = open_page("guess")
     at.segmented_control(key="guess_how").set_value("See it").run()
     assert len(charts(at)) == 2
-    assert not at.get("audio")
+    assert not sounds(at)
 
 
 def test_without_the_shipped_model_the_pages_say_so(tmp_path, monkeypatch):

@@ -139,8 +139,10 @@ def _filtered(
 
 def _denoised(y: np.ndarray, sr: int, params: Denoise) -> tuple[np.ndarray, str]:
     if params.method == "lsa":
-        y = denoise_lsa(y, sr=sr, strength_db=params.strength_db)
-        return y, f"Log-spectral amplitude, at most {params.strength_db:g} dB"
+        done = denoise_lsa(y, sr=sr, strength_db=params.strength_db)
+        if params.strength_db > 0 and y.any() and np.array_equal(done, y):
+            return done, "Left alone: the speech stands far above its noise"
+        return done, f"Log-spectral amplitude, at most {params.strength_db:g} dB"
     y = denoise_noisereduce(y, sr=sr, params=params)
     return y, f"noisereduce's spectral gate, {100 * params.prop_decrease:g} %"
 
