@@ -7,6 +7,7 @@ from pathlib import Path
 import sys
 import zipfile
 
+from core import jobs
 from core.errors import ParameterError
 from core.safe_text import clean as clean_text
 
@@ -47,6 +48,8 @@ def _predict(args: argparse.Namespace) -> int:
     loaded = files.load(model) if model else shipped()
     failed = False
     for path in paths:
+        if jobs.cancelled():
+            return 1
         found = predict.row(loaded, path, threshold=args.threshold)
         failed |= "error" in found
         print(json.dumps(found), flush=True)  # ASCII escapes: any file name is one line
