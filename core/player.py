@@ -5,7 +5,9 @@ scale 32768; pictures are uint8, 0 where there is no signal and else half decibe
 where a sine of full scale is 0 dB; rows of pictures are evenly spaced in mel, from 0 Hz to sr/2.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 import json
 import os
 
@@ -32,8 +34,8 @@ class Summary:
     """A sound at display resolution.
 
     ``coarse`` and ``fine`` are (3, c): lowest and highest sample and RMS of ``coarse_bin`` and
-    ``fine_bin`` samples; ``picture`` (rows, columns) spans the sound; ``lufs``, ``rms_dbfs`` and
-    ``peak_dbfs`` are NaN where not measurable.
+    ``fine_bin`` samples; ``picture`` (rows, columns) spans the sound, and is made when it is asked
+    for; ``lufs``, ``rms_dbfs`` and ``peak_dbfs`` are NaN where not measurable.
     """
 
     sr: int
@@ -42,13 +44,18 @@ class Summary:
     fine: np.ndarray
     coarse_bin: int
     fine_bin: int
-    picture: np.ndarray
     lufs: float
     rms_dbfs: float
     peak_dbfs: float
+    draw: Callable[[], np.ndarray] = field(repr=False)
+
+    @cached_property
+    def picture(self) -> np.ndarray:
+        """Level over time and frequency of the whole sound; see ``picture``."""
+        return self.draw()
 
 
-def summarise(y: np.ndarray, *, sr: int) -> Summary:
+def summarise(y: np.ndarray, *, sr: int, path: str | os.PathLike | None = None) -> Summary:
     """Summary of a sound of any length.
 
     Parameters
@@ -57,6 +64,8 @@ def summarise(y: np.ndarray, *, sr: int) -> Summary:
         Mono signal.
     sr : int > 0
         Sampling rate in Hz.
+    path : path, optional
+        A WAV file of the same samples: the picture is made from it, and ``y`` is not kept.
 
     Raises
     ------
@@ -65,7 +74,17 @@ def summarise(y: np.ndarray, *, sr: int) -> Summary:
     ParameterError
         If the signal is not mono.
     """
-    image = picture(y, sr=sr, start=0, stop=y.size, width=WIDTH)
+    if y.ndim != 1:
+        raise ParameterError(f"The player takes mono sound, got an array of shape {y.shape}.")
+    if y.size == 0:
+        raise AudioTooShortError("The sound is empty: a player needs at least one sample.")
+
+    def draw() -> np.ndarray:
+        if path is None:
+            return picture(y, sr=sr, start=0, stop=y.size, width=WIDTH)
+        with _opened(path) as file:
+            return _picture_of(file, 0, file.frames)
+
     fine_bin = max(1, -(-y.size // FINE))
     fine = extremes(y, fine_bin)
     step = max(1, -(-fine.shape[1] // COARSE))
@@ -76,10 +95,10 @@ def summarise(y: np.ndarray, *, sr: int) -> Summary:
         fine=fine,
         coarse_bin=fine_bin * step,
         fine_bin=fine_bin,
-        picture=image,
         lufs=levels.lufs(y, sr=sr) if sr >= 4000 else float("nan"),
         rms_dbfs=levels.rms_dbfs(y),
         peak_dbfs=levels.peak_dbfs(y),
+        draw=draw,
     )
 
 
@@ -189,7 +208,7 @@ def view(path: str | os.PathLike, kind: str, *, start: int, stop: int) -> bytes:
         float32 samples; int16 extremes, (3, c), of ``(stop - start) / FINE`` samples, rounded up;
         a uint8 picture, (HEIGHT, WIDTH); JSON.
     start, stop : int
-        The stretch, cut at the ends of the file.
+        The stretch, cut at the ends of the file. A picture may be of the whole sound, however long.
 
     Raises
     ------
@@ -203,18 +222,37 @@ def view(path: str | os.PathLike, kind: str, *, start: int, stop: int) -> bytes:
     with _opened(path) as file:
         sr, n = file.samplerate, file.frames
         start, stop = max(0, start), min(n, stop)
-        _check_stretch(kind, stop - start, sr)
-        margin = 2 * window_length(sr) if kind == "picture" else 0
-        first = max(0, start - margin)
-        file.seek(first)
-        y = file.read(min(n, stop + margin) - first, dtype="float32", always_2d=True).mean(axis=1)
+        if kind != "picture" or (start, stop) != (0, n):
+            _check_stretch(kind, stop - start, sr)
+        if kind == "picture":
+            return _picture_of(file, start, stop).tobytes()
+        y = _read(file, start, stop)
     if kind == "pcm":
         return y.astype("<f4").tobytes()
     if kind == "extremes":
         return extremes(y, -(-(stop - start) // FINE)).astype("<i2").tobytes()
-    if kind == "picture":
-        return picture(y, sr=sr, start=start, stop=stop, width=WIDTH, offset=first).tobytes()
     return json.dumps(measures(y, sr=sr)).encode()
+
+
+def _read(file, start: int, stop: int) -> np.ndarray:
+    file.seek(start)
+    return file.read(stop - start, dtype="float32", always_2d=True).mean(axis=1)
+
+
+def _picture_of(file, start: int, stop: int) -> np.ndarray:
+    """The picture of a stretch, made of parts: an hour takes no more memory than a minute."""
+    sr, n = file.samplerate, file.frames
+    margin = 2 * window_length(sr)
+    parts = max(1, -(-(stop - start) // int(MAX_PICTURE_S * sr)))
+    edges = np.linspace(0, WIDTH, parts + 1).astype(int)
+    places = start + edges * (stop - start) // WIDTH
+    image = np.empty((HEIGHT, WIDTH), dtype=np.uint8)
+    for a, b, t0, t1 in zip(edges[:-1], edges[1:], places[:-1], places[1:], strict=True):
+        first = max(0, int(t0) - margin)
+        y = _read(file, first, min(n, int(t1) + margin))
+        place = {"start": int(t0), "stop": int(t1), "offset": first}
+        image[:, a:b] = picture(y, sr=sr, width=int(b - a), **place)
+    return image
 
 
 def _opened(path: str | os.PathLike):

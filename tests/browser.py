@@ -10,7 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = os.environ.get("PHONOSCOPE_CHROMIUM") or shutil.which("chromium") or ""
@@ -120,3 +120,11 @@ def picture(page: Page, key: str, other_than: str = "") -> str:
         return href && href !== old ? href : null;
     }"""
     return page.wait_for_function(read, arg=[key, other_than], timeout=30_000).json_value()
+
+
+SOUND = ".player.small[data-drawn]"  # a small player, drawn
+
+
+def sound_url(player: Locator) -> str:
+    """Where a player finds its first sound."""
+    return player.evaluate("el => new URL(el.player.head.tracks[0].url, location.href).href")

@@ -3,6 +3,7 @@
 import http.client
 import io
 from pathlib import Path
+import re
 import wave
 
 import av
@@ -46,8 +47,8 @@ def test_from_home_to_a_cleaned_demo_clip_and_back_by_its_link(page, server):
     go(page, server)
     expect(page.get_by_role("heading", name="Phonoscope")).to_be_visible()
     page.get_by_role("link", name="Open the clip page").click()
-    expect(page.get_by_role("heading", name="Waveform")).to_be_visible(timeout=60_000)
-    settle(page)
+    expect(page.locator(".player[data-drawn]")).to_be_visible(timeout=60_000)
+    go(page, f"{server}/clip?views=STFT")
     clean = picture(page, "chart_STFT_before")
     choose(page, "clip", "Mains hum, 50 Hz")
     before = picture(page, "chart_STFT_before", other_than=clean)
@@ -65,30 +66,69 @@ def test_from_home_to_a_cleaned_demo_clip_and_back_by_its_link(page, server):
     assert picture(page, "chart_STFT_after") == changed
 
 
-def test_the_three_sounds_play_and_can_be_sought(page, server):
+def the_player(page):
+    """The player of the clip page, with its pictures."""
+    found = page.locator(".player[data-drawn]:not(.small)")
+    expect(found).to_be_visible(timeout=60_000)
+    expect(found).to_have_attribute("data-pictured", re.compile("."), timeout=30_000)
+    return found
+
+
+def test_before_after_and_removed_play_on_one_axis_and_can_be_sought(page, server):
     go(page, f"{server}/clip")
-    players = page.locator("[data-testid=stAudio]")
-    expect(players).to_have_count(3, timeout=60_000)
-    urls = [players.nth(i).get_attribute("src") for i in range(3)]
+    player = the_player(page)
+    names = player.get_by_role("group", name="What is heard").get_by_role("button")
+    expect(names).to_have_count(3)
+    urls = player.evaluate("el => el.player.head.tracks.map((t) => t.url)")
     assert len(set(urls)) == 3
-    for url in urls:
-        assert url.startswith(f"{server}/audio/")
-    part = page.request.get(urls[0], headers={"Range": "bytes=100-199"})
+    assert all(url.startswith("/audio/") for url in urls)
+    part = page.request.get(server + urls[0], headers={"Range": "bytes=100-199"})
     assert part.status == 206
     assert len(part.body()) == 100
-    position = players.first.evaluate(
-        "async a => { await a.play(); a.currentTime = 0.5;"
-        " await new Promise(r => a.addEventListener('timeupdate', r, {once: true}));"
-        " a.pause(); return a.currentTime; }"
-    )
-    assert position >= 0.4
+    player.locator(".stage").click(position={"x": 300, "y": 40})
+    player.locator(".play").click()
+    state = player.element_handle()
+    page.wait_for_function("el => el.player.sound && el.player.sound.playing", arg=state)
+    before = player.evaluate("el => el.player.now()")
+    names.nth(1).click()
+    page.wait_for_function("([el, t]) => el.player.now() > t + 0.2", arg=[state, before])
+    expect(names.nth(1)).to_have_attribute("aria-pressed", "true")
+    player.locator(".play").click()
+
+
+def test_a_selection_in_the_player_shows_its_stretch_in_the_views(page, server):
+    go(page, f"{server}/clip?views=Spectrum")
+    player = the_player(page)
+    box = player.locator(".stage").bounding_box()
+    y = box["y"] + 40
+    page.mouse.move(box["x"] + 300, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 350, y)
+    page.mouse.move(box["x"] + 400, y)
+    page.mouse.up()
+    page.wait_for_url(lambda url: "from_s=" in url and "length_s=" in url)
+    settle(page)
+    player.locator(".stage").press("Escape")
+    page.wait_for_url(lambda url: "length_s=" not in url)
+    settle(page)
+
+
+def test_an_overlay_can_be_turned_off(page, server):
+    go(page, f"{server}/clip?clip=demo_hum_50_hz")
+    player = the_player(page)
+    kinds = player.get_by_role("group", name="Marks").get_by_role("button")
+    expect(kinds).to_have_text(["f0", "Onsets", "Syllables", "Speech", "Problems"])
+    expect(kinds.nth(4)).to_have_attribute("aria-pressed", "true")
+    kinds.nth(4).click()
+    expect(kinds.nth(4)).to_have_attribute("aria-pressed", "false")
+    expect(page.get_by_text("Problems found: ")).to_be_visible()
 
 
 def test_the_audio_before_is_the_clips_own(page, server):
     """The sound on the page is the recording at its own level: not normalised, not another."""
     go(page, f"{server}/clip?clip=demo_low_level&denoise=false&trim=false")
-    url = page.locator("[data-testid=stAudio]").first.get_attribute("src")
-    with wave.open(io.BytesIO(page.request.get(url).body())) as sound:
+    url = the_player(page).evaluate("el => el.player.head.tracks[0].url")
+    with wave.open(io.BytesIO(page.request.get(server + url).body())) as sound:
         y = np.frombuffer(sound.readframes(sound.getnframes()), "<i2") / 32768
     from core import datasets
 
@@ -108,7 +148,7 @@ def test_uploads_of_mp3_and_m4a_open_and_a_broken_one_leaves_the_page_usable(pag
     expect(page.get_by_role("heading", name="one.mp3")).to_be_visible(timeout=30_000)
     upload(page, "two.m4a", encoded(y, 44_100, "mp4", "aac"))
     expect(page.get_by_role("heading", name="two.m4a")).to_be_visible(timeout=30_000)
-    expect(page.locator("[data-testid=stAudio]")).to_have_count(3)
+    the_player(page)
     upload(page, "broken.wav", b"RIFF\x00\x00\x00\x00WAVEnonsense" * 20)
     alerts = page.locator("[data-testid=stAlert]")
     expect(alerts).to_have_count(1, timeout=30_000)
@@ -127,7 +167,7 @@ def test_a_recording_from_the_microphone_opens(page, server):
     expect(page.get_by_text("00:01")).to_be_visible(timeout=20_000)
     page.get_by_role("button", name="Stop recording").click()
     expect(page.get_by_role("heading", name="Recording 1.wav")).to_be_visible(timeout=60_000)
-    expect(page.locator("[data-testid=stAudio]")).to_have_count(3, timeout=30_000)
+    the_player(page)
 
 
 def test_a_drag_on_the_waveform_zooms_down_to_samples(page, server):
@@ -135,6 +175,7 @@ def test_a_drag_on_the_waveform_zooms_down_to_samples(page, server):
     for _ in range(3):
         plot = page.locator("[class*=st-key-chart_Waveform_before] .nsewdrag").first
         plot.wait_for()
+        plot.scroll_into_view_if_needed()
         box = plot.bounding_box()
         y = box["y"] + box["height"] / 2
         page.mouse.move(box["x"] + box["width"] * 0.45, y)
@@ -169,7 +210,7 @@ def test_downloads_give_a_wav_and_a_page_that_works_offline(page, server):
 def test_the_grid_shows_four_clips(page, server):
     go(page, server)
     page.get_by_role("link", name="Compare four clips").click()
-    expect(page.locator("[data-testid=stAudio]")).to_have_count(4, timeout=60_000)
+    expect(page.locator(".player.small[data-drawn]")).to_have_count(4, timeout=60_000)
     settle(page)
     page.get_by_role("radio", name="STFTs").click()
     settle(page)

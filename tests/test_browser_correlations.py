@@ -3,7 +3,7 @@
 import contextlib
 import re
 
-from browser import choose, go, settle
+from browser import SOUND, choose, go, settle
 from playwright.sync_api import TimeoutError, expect
 import pytest
 
@@ -62,7 +62,7 @@ def test_a_click_on_a_cell_opens_its_pair_and_a_point_is_heard(page, server):
     point.scroll_into_view_if_needed()
     box = point.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.get_by_test_id("stAudio")).to_be_visible(timeout=30_000)
+    expect(page.locator(SOUND)).to_be_visible(timeout=30_000)
 
 
 def test_two_groups_are_compared(page, server):

@@ -1,6 +1,6 @@
 """The distributions page in real Chromium: brush, cut, read the ledger, hear the cut."""
 
-from browser import CHROMIUM, go, settle
+from browser import CHROMIUM, SOUND, go, settle, sound_url
 from playwright.sync_api import expect
 import pytest
 
@@ -51,7 +51,7 @@ def test_a_drag_selects_another_cuts_and_the_ledger_says_from_whom(page, server)
     expect(page.locator(".st-key-losses_gender .scatterlayer .point").first).to_be_attached()
     page.locator(".st-key-hear label").first.click()
     settle(page)
-    sounds = page.locator("[data-testid=stAudio]")
+    sounds = page.locator(SOUND)
     expect(sounds.nth(6)).to_be_attached(timeout=60_000)
     page.get_by_role("button", name="Clear all rules").click()
     expect(page.get_by_text("No rule yet")).to_be_visible()
@@ -60,13 +60,13 @@ def test_a_drag_selects_another_cuts_and_the_ledger_says_from_whom(page, server)
 
 def test_a_click_on_a_point_plays_the_clip(page, server):
     open_measured(page, f"{server}/distributions?view=Every+clip", "strip_")
-    expect(page.locator("[data-testid=stAudio]")).to_have_count(0)
+    expect(page.locator(SOUND)).to_have_count(0)
     point = page.locator("[class*=st-key-strip_] .scatterlayer .point").nth(20)
     box = point.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    sound = page.locator("[data-testid=stAudio]")
+    sound = page.locator(SOUND)
     expect(sound).to_have_count(1, timeout=30_000)
     settle(page)
     expect(page.locator("[class*=st-key-play_strip_]")).to_contain_text("Pitch, median (Hz): ")
-    assert page.request.get(sound.get_attribute("src")).status == 200
+    assert page.request.get(sound_url(sound)).status == 200

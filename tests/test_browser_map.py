@@ -1,6 +1,6 @@
 """The map in real Chromium: hear a point, lasso points, judge suspects by keyboard."""
 
-from browser import CHROMIUM, go, settle
+from browser import CHROMIUM, SOUND, go, settle, sound_url
 from playwright.sync_api import expect
 import pytest
 
@@ -33,9 +33,9 @@ def test_a_click_on_the_map_plays_the_clip(page, server):
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.get_by_role("heading", name="1 clip picked")).to_be_visible(timeout=30_000)
     settle(page)
-    sound = page.locator("[data-testid=stAudio]")
+    sound = page.locator(SOUND)
     expect(sound).to_have_count(1)
-    assert page.request.get(sound.get_attribute("src")).status == 200
+    assert page.request.get(sound_url(sound)).status == 200
 
 
 def test_a_lasso_becomes_the_selection_and_a_tag(page, server):
@@ -57,7 +57,7 @@ def test_a_lasso_becomes_the_selection_and_a_tag(page, server):
     settle(page)
     picked = int(heading.inner_text().split()[0])
     assert 20 < picked < 194
-    expect(page.locator("[data-testid=stAudio]")).to_have_count(1)
+    expect(page.locator(SOUND)).to_have_count(1)
     page.get_by_label("Tag", exact=True).fill("right of the map")
     page.get_by_role("button", name="Tag them").click()
     expect(page.get_by_text(f"{picked} clips tagged right of the map.")).to_be_visible()
@@ -72,7 +72,7 @@ def test_a_lasso_becomes_the_selection_and_a_tag(page, server):
 def test_suspects_are_judged_by_keyboard(page, server):
     open_map(page, f"{server}/map?map_view=Label+errors", "[class*=st-key-review_next]")
     expect(page.get_by_text("1 of ").first).to_be_visible()
-    expect(page.locator("[data-testid=stAudio]")).to_have_count(1, timeout=30_000)
+    expect(page.locator(SOUND)).to_have_count(1, timeout=30_000)
     page.keyboard.press("y")
     expect(page.get_by_text("1 judged: 1 “gender wrong”")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("2 of ").first).to_be_visible()

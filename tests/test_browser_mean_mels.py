@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from browser import CHROMIUM, go, settle
+from browser import CHROMIUM, SOUND, go, settle, sound_url
 from playwright.sync_api import expect
 import pytest
 
@@ -34,10 +34,10 @@ def test_pictures_are_made_two_groups_compared_and_the_nearest_clips_heard(page,
     expect(layers).to_have_count(1, timeout=30_000)
     assert "mels_masked=false" in page.url
     page.get_by_text("Hear the five clips nearest to each mean").click()
-    players = page.locator("[data-testid=stAudio]")
+    players = page.locator(SOUND)
     expect(players).to_have_count(10, timeout=60_000)
     settle(page)
-    answer = page.request.get(players.first.get_attribute("src"))
+    answer = page.request.get(sound_url(players.first))
     assert answer.ok
     assert answer.body()[:4] == b"RIFF"
     with page.expect_download() as csv:

@@ -1,6 +1,6 @@
 """Models in real Chromium: train on the demo set, open the confusion matrix, hear a mistake."""
 
-from browser import CHROMIUM, go, settle
+from browser import CHROMIUM, SOUND, go, settle, sound_url
 from playwright.sync_api import expect
 import pytest
 
@@ -39,8 +39,8 @@ def test_a_model_is_trained_its_matrix_opened_and_a_wrong_clip_heard(page, serve
     settle(page)
     page.get_by_role("radio", name="Errors").click()
     settle(page)
-    expect(page.locator("[data-testid=stAudio]")).to_have_count(1, timeout=30_000)
-    first = page.locator("[data-testid=stAudio]").get_attribute("src")
+    expect(page.locator(SOUND)).to_have_count(1, timeout=30_000)
+    first = sound_url(page.locator(SOUND))
     picked = page.locator(".st-key-evaluate_true input").input_value()
     # The other row of the same column: these two are drawn one under the other.
     plot = page.locator("[class*=st-key-evaluate_cells] .nsewdrag").first
@@ -53,7 +53,7 @@ def test_a_model_is_trained_its_matrix_opened_and_a_wrong_clip_heard(page, serve
     page.mouse.click(box["x"] + column * box["width"], box["y"] + row * box["height"])
     expect(page.locator(".st-key-evaluate_true input")).not_to_have_value(picked, timeout=30_000)
     settle(page)
-    sound = page.locator("[data-testid=stAudio]")
+    sound = page.locator(SOUND)
     expect(sound).to_have_count(1)
-    assert sound.get_attribute("src") != first
-    assert page.request.get(sound.get_attribute("src")).status == 200
+    assert sound_url(sound) != first
+    assert page.request.get(sound_url(sound)).status == 200

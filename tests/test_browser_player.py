@@ -73,6 +73,7 @@ def opened(page, players: str, which: str = "three", **query: object):
     go(page, players + f"/?page={which}" + "".join(f"&{k}={v}" for k, v in query.items()))
     found = page.locator(".player[data-drawn]").first
     expect(found).to_be_visible(timeout=30_000)
+    until(found, "p.head.small || p.head.tracks.every((track) => track.picture.values)")
     return found
 
 

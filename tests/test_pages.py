@@ -13,9 +13,10 @@ from core import audio
 
 MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
 CLIP = "recording/clip.py"
+ALL = ["Waveform", "Spectrum", "STFT", "Mel", "MFCC", "Difference"]
 
 
-def open_page(page: str | None = None, **query: str) -> AppTest:
+def open_page(page: str | None = None, **query: str | list[str]) -> AppTest:
     at = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in query.items():
         at.query_params[name] = value
@@ -31,8 +32,15 @@ def charts(at: AppTest) -> dict[str, dict]:
     return {c.proto.alt: json.loads(c.proto.spec) for c in at.get("plotly_chart")}
 
 
+def players(at: AppTest) -> list[dict]:
+    """What each player on the page was told."""
+    mounted = [c.proto for c in at.get("bidi_component")]
+    data = [c.bytes for c in mounted if c.component_name == "phonoscope_player"]
+    return [json.loads(d[4 : 4 + int.from_bytes(d[:4], "little")]) for d in data]
+
+
 def sounds(at: AppTest) -> list[str]:
-    return [a.proto.url for a in at.get("audio")]
+    return [track["url"] for head in players(at) for track in head["tracks"]]
 
 
 def wav(y: np.ndarray, sr: int = 16_000) -> bytes:
@@ -54,15 +62,19 @@ def test_home_says_what_is_loaded_and_opens_three_doors():
     assert len(at.get("page_link")) == 4 + 15
 
 
-def test_the_clip_page_shows_five_views_before_and_after_and_three_sounds():
+def test_the_clip_page_shows_three_sounds_on_one_axis_and_three_more_views_of_both_sides():
     at = open_page(CLIP)
-    assert len(charts(at)) == 10
+    assert len(charts(at)) == 6
     assert len(set(sounds(at))) == 3
+    (head,) = players(at)
+    assert [t["name"] for t in head["tracks"]] == ["Before", "After", "Removed"]
+    assert head["tracks"][0]["n"] == head["tracks"][2]["n"]
+    assert {k["kind"] for k in head["marks"]} >= {"f0", "Onsets", "Syllables", "Speech"}
     assert {m.label for m in at.metric} >= {"Duration before", "Peak after", "Level after"}
 
 
 def test_before_and_after_share_time_axis_and_colour_range():
-    figures = charts(open_page(CLIP))
+    figures = charts(open_page(CLIP, views=ALL))
     for view in ("Waveform", "STFT", "Mel", "MFCC"):
         before, after = (
             next(f for alt, f in figures.items() if alt.startswith(f"{view}, {side}"))
@@ -92,11 +104,11 @@ def test_a_denoise_parameter_changes_the_side_after_only():
     second = charts(at)
     for alt, figure in first.items():
         same = figure == second[alt]
-        assert same == ("before" in alt), alt
+        assert same == (", before" in alt), alt
 
 
 def test_turning_every_step_off_makes_both_sides_equal():
-    at = open_page(CLIP, denoise="false", trim="false")
+    at = open_page(CLIP, denoise="false", trim="false", views="STFT")
     figures = charts(at)
     before = next(f for a, f in figures.items() if a.startswith("STFT, before"))
     after = next(f for a, f in figures.items() if a.startswith("STFT, after"))
@@ -126,7 +138,7 @@ def test_nonsense_in_the_address_falls_back_to_the_defaults():
 
 
 def test_the_articles_zoom_shows_single_samples():
-    at = open_page(CLIP, sr="16000 Hz", denoise="false", trim="false")
+    at = open_page(CLIP, sr="16000 Hz", denoise="false", trim="false", views="Waveform")
     next(b for b in at.button if "62.5 ms" in b.label).click().run()
     figure = next(f for a, f in charts(at).items() if a.startswith("Waveform, before"))
     assert figure["layout"]["xaxis"]["range"] == [1.09375, 1.15625]
@@ -140,7 +152,7 @@ def test_an_upload_is_shown_and_the_servers_copy_is_in_the_visitors_folder(own_m
     at.file_uploader[0].upload("../my voice.wav", wav(voice())).run()
     assert not at.exception
     assert at.title[0].value.replace("\\", "") == "../my voice.wav"
-    assert len(charts(at)) == 10
+    assert len(charts(at)) == 6
     assert [p.name for p in own_media.rglob("uploads/*/*")] == ["my voice.wav"]
 
 
@@ -153,7 +165,7 @@ def test_a_broken_upload_gives_one_sentence_and_keeps_what_was_there(own_media):
     assert len(at.error) == 1
     assert "bad" in at.error[0].value
     assert at.title[0].value.replace("\\", "") == "good.wav"
-    assert len(charts(at)) == 10
+    assert len(charts(at)) == 6
     at.run()
     assert not at.error
 
@@ -191,7 +203,7 @@ def test_a_long_recording_asks_for_the_part_to_open(monkeypatch):
     at.number_input(key="part_min").set_value(0.02)
     next(b for b in at.button if "Open this part" in b.label).click().run()
     assert not at.exception
-    assert len(charts(at)) == 10
+    assert len(charts(at)) == 6
 
 
 def test_the_grid_compares_the_articles_four():

@@ -109,7 +109,7 @@ def test_next_and_previous_step_through_the_rows_and_over_pages(measured):
     assert at.session_state["browse_clip"].endswith(first[0])
     at.button(key="browse_next").click().run()
     assert at.session_state["browse_clip"].endswith(first[1])
-    assert len(at.get("audio")) == 1
+    assert len(at.get("bidi_component")) == 1
     at.session_state["browse_clip"] = f"demo/{first[-1]}"
     at.run()
     at.button(key="browse_next").click().run()
@@ -222,7 +222,7 @@ def test_a_table_alone_opens_at_once_and_says_that_it_has_no_sound(nothing):
     at.button(key="browse_next").click().run()
     assert not at.exception
     assert "this table came without sound" in said(at)
-    assert not at.get("audio")
+    assert not at.get("bidi_component")
     path.write_text("filename,pitch_hz\nc.mp3,300\n")
     streamlit.cache_data.clear()
     at.run()

@@ -146,7 +146,7 @@ def test_rules_in_the_address_draw_cuts_ledger_and_players():
     assert any("python -m core recipe recipe.json" in c.value for c in at.code)
     at.toggle(key="hear").set_value(True).run()
     assert not at.exception
-    assert len(at.get("audio")) == 12
+    assert len(at.get("bidi_component")) == 12
 
 
 def test_a_ledger_of_one_rule_is_shown():

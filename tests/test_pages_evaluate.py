@@ -145,13 +145,13 @@ def test_a_split_by_clip_is_said_to_be_too_good():
 
 def test_a_cell_of_the_confusion_matrix_is_heard():
     at = open_page("Errors", "age")
-    assert len(at.get("audio")) == 1
+    assert len(at.get("bidi_component")) == 1
     at.selectbox(key="evaluate_true").set_value("twenties").run()
     at.selectbox(key="evaluate_said").set_value("twenties").run()
     found = judge.cell(answered("age"), "twenties", "twenties")
     n = len(found.clip_ids)
     assert f"**{n:,} clip" in said(at)
-    assert len(at.get("audio")) == (n > 0)
+    assert len(at.get("bidi_component")) == (n > 0)
     ((alt, figure),) = charts(at).items()
     assert "are answered wrongly" in alt
     assert figure["layout"]["shapes"][0]["type"] == "rect"  # the cell that is picked

@@ -132,7 +132,7 @@ def test_a_click_plays_the_clip_and_makes_it_the_selection(monkeypatch):
     pick(monkeypatch, [7])
     at = open_page()
     assert at.subheader[0].value == "1 clip picked"
-    assert len(at.get("audio")) == 1
+    assert len(at.get("bidi_component")) == 1
     at.button(key="map_select").click().run()
     assert not at.exception
     assert "1 of 194 clips" in said(at)
@@ -143,7 +143,7 @@ def test_a_lasso_is_counted_by_group_played_one_by_one_and_tagged(monkeypatch):
     at = open_page()
     assert at.subheader[0].value == "49 clips picked"
     assert "Gender: female " in said(at)
-    assert len(at.get("audio")) == 1
+    assert len(at.get("bidi_component")) == 1
     at.text_input(key="map_tag").set_value("every fourth")
     next(b for b in at.button if b.label == "Tag them").click().run()
     assert not at.exception
@@ -165,18 +165,18 @@ def test_duplicates_are_none_in_the_demo_set_and_a_threshold_finds_the_nearest()
     at.number_input(key="map_threshold").set_value(0.6).run()
     assert not at.exception
     assert "nearer to another than 0.6" in said(at)
-    assert len(at.get("audio")) == 2
+    assert len(at.get("bidi_component")) == 2
 
 
 def test_label_errors_are_judged_one_by_one_and_the_verdicts_are_kept():
     at = open_page("Label errors")
     assert "25 speakers kept apart" in said(at)
-    first = at.get("audio")[0].proto.url
+    first = at.get("bidi_component")[0].proto.bytes
     at.button(key="review_Y").click().run()
     assert "1 judged: 1 “gender wrong”" in said(at)
-    assert at.get("audio")[0].proto.url != first
+    assert at.get("bidi_component")[0].proto.bytes != first
     at.button(key="review_previous").click().run()
-    assert at.get("audio")[0].proto.url == first
+    assert at.get("bidi_component")[0].proto.bytes == first
     assert at.button(key="review_Y").label == "✓ Gender wrong"
     at.button(key="review_N").click().run()
     assert "1 judged: 0 “gender wrong”, 1 “gender right”" in said(at)
@@ -196,10 +196,10 @@ def test_the_same_verdict_again_takes_it_back():
 
 def test_a_page_opened_again_begins_at_the_first_without_a_verdict():
     at = open_page("Outliers")
-    first = at.get("audio")[0].proto.url
+    first = at.get("bidi_component")[0].proto.bytes
     at.button(key="review_N").click().run()
     again = open_page("Outliers")
-    assert again.get("audio")[0].proto.url != first
+    assert again.get("bidi_component")[0].proto.bytes != first
     assert "**2 of 6**" in said(again)
 
 

@@ -146,6 +146,19 @@ def test_a_picture_of_a_stretch_agrees_with_the_whole(noise_file):
     assert part.min() > 0
 
 
+@pytest.mark.parametrize("seconds", [3, 150])
+def test_the_picture_of_a_whole_file_is_that_of_its_signal_whatever_the_length(tmp_path, seconds):
+    y = np.resize(NOISE, seconds * SR) * np.linspace(0.1, 1, seconds * SR, dtype=np.float32)
+    sf.write(tmp_path / "y.wav", y, SR, subtype="PCM_16")
+    whole = player.summarise(y, sr=SR).picture
+    data = player.view(tmp_path / "y.wav", "picture", start=0, stop=y.size)
+    found = np.frombuffer(data, np.uint8).reshape(player.HEIGHT, player.WIDTH)
+    assert np.abs(found[8:].astype(int) - whole[8:]).mean() < 1.5  # half decibels
+    np.testing.assert_array_equal(
+        player.summarise(y, sr=SR, path=tmp_path / "y.wav").picture, found
+    )
+
+
 def test_extremes_of_a_stretch_are_those_of_its_samples(noise_file):
     y, _ = sf.read(noise_file, dtype="float32")
     data = player.view(noise_file, "extremes", start=5000, stop=45_000)
@@ -243,10 +256,12 @@ def test_the_message_holds_what_was_given():
     curve = Curve("f0", times, np.where(times < 0.5, 120.0, np.nan))
     marks = [curve, Mark("Problems", 0.5, 0.6, label="Click")]
     head, body = unpacked(message([a_track()], marks, 420, False))
-    picture = head["tracks"][0]["picture"]["values"]
+    level = head["tracks"][0]["levels"][0]
     s = summary_of(NOISE)
-    got = np.frombuffer(body[picture["at"] : picture["at"] + picture["count"]], np.uint8)
-    np.testing.assert_array_equal(got.reshape(s.picture.shape), s.picture)
+    assert level["bin"] == s.coarse_bin
+    place = level["values"]
+    got = np.frombuffer(body, "<i2", place["count"], place["at"])
+    np.testing.assert_array_equal(got.reshape(3, -1), s.coarse)
     f0, problems = head["marks"]
     values = f0["values"]
     got = np.frombuffer(body, "<f4", values["count"], values["at"])

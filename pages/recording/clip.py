@@ -6,6 +6,7 @@ from core import figures
 from core.compare import Look
 from core.safe_text import md
 from pages.shared import cache, clip_features, clip_grid, clip_panels, controls, window
+from pages.shared.clean_panels import what_it_did
 from pages.shared.errors import show_errors
 from pages.shared.inputs import pick_clip
 
@@ -45,8 +46,10 @@ with show_errors():
     y, rate = cache.load(picked.ref, sr, part)
     cleaned = cache.cleaned(picked.ref, sr, part, chain)
 
+    heard = clip_panels.listen(picked, sr, part, y, cleaned, chain)
+
 overview = st.container()
-clip_panels.players(y, cleaned, key=f"{picked.ref} {sr} {part} {chain.digest}")
+window.follow(heard.selection)
 look = Look(window.zoom(y.size / rate), axis, params)
 with show_errors():
     before = cache.before(picked.ref, sr, part, look)
@@ -58,7 +61,7 @@ shown = st.pills(
     "Views",
     list(figures.VIEWS),
     selection_mode="multi",
-    default=list(figures.VIEWS)[:5],
+    default=["Spectrum", "MFCC", "Difference"],
     key="views",
     bind="query-params",
 )
@@ -66,5 +69,6 @@ over = clip_features.overlays(picked, sr, part)
 made = clip_panels.view_rows(before, after, shown, look=look, save_as=save_as, over=over)
 st.subheader("Features", anchor=False)
 clip_features.table(picked, sr, part, chain, y.size / rate)
+what_it_did(picked, sr, part, chain, y.size / rate)
 st.subheader("Take it along", anchor=False)
 clip_panels.downloads(picked, cleaned, made, look=look, chain=chain, sr=sr)

@@ -68,4 +68,4 @@ def _cell(
     st.markdown(f"**{md(picked.title, 80)}**")
     clip_panels.chart(fig, f"{what[:-1]} of {picked.name}", look=look, save_as=save_as)
     key = f"{picked.ref} {sr} whole Before"
-    sounds.player(y, sr=rate, key=key, label="Sound")
+    sounds.player(y, sr=rate, key=key, label="Sound", place=picked.name)

@@ -9,11 +9,17 @@ from core import audio, figures, script
 from core.audio import AudioInfo
 from core.clean import Cleaned
 from core.compare import Look, Side
+from core.errors import VoiceError
 from core.figures import Overlay
+from core.figures import quality as problems
 from core.params import CleanParams
+from core.quality import DEFAULT
 from core.safe_text import filename, md
-from pages.shared import sounds
+from pages.shared import cache, cache_check
+from pages.shared.clip_features import LONG_S
+from pages.shared.errors import sentence
 from pages.shared.inputs import Picked
+from pages.shared.player import Curve, Heard, Mark, marks_of, player, tracks
 from pages.shared.window import zoom_to_drag
 
 ABOUT = {
@@ -27,6 +33,8 @@ ABOUT = {
     "without a unit. Coefficient 0, the overall level, runs off the colour scale.",
     "Difference": "After − before: blue where cleaning took level away, red where it added some.",
 }
+PROBLEMS = "Problems"
+LEAST_SEEN = 0.005  # of the width: marks that are shorter are drawn so long
 BITS = {16: "16 bit", 24: "24 bit", 32: "32 bit float"}
 
 
@@ -50,14 +58,66 @@ def _dbfs(value: float) -> str:
     return "silent" if np.isnan(value) else f"{value:.1f} dBFS"
 
 
-def players(y: np.ndarray, cleaned: Cleaned, *, key: str) -> None:
-    """Before, after, and what was removed, to hear; and the steps that were taken."""
-    signals = {"Before": y, "After": cleaned.y, "Removed": cleaned.removed}
-    for cell, (label, signal) in zip(st.columns(3), signals.items(), strict=True):
-        with cell:
-            sounds.player(signal, sr=cleaned.sr, key=f"{key} {label}", label=label)
+def listen(
+    picked: Picked,
+    sr: int | None,
+    part: tuple | None,
+    y: np.ndarray,
+    cleaned: Cleaned,
+    chain: CleanParams,
+) -> Heard:
+    """Before, after, and what was removed, on one time axis; and the steps that were taken."""
+    sounds = {"Before": y, "After": cleaned.y, "Removed": cleaned.removed}
+    sounds = {name: signal for name, signal in sounds.items() if signal.size}
+    own = f"{picked.ref} {sr} {part}"
+    made = tracks(
+        sounds,
+        sr=cleaned.sr,
+        key=f"{own} {chain.digest}",
+        keys={"Before": own},
+        offsets={"After": cleaned.start},
+    )
+    marks = _marks(picked, sr, part, y.size / cleaned.sr)
+    heard = player(made, key=f"clip_{made[0].ident.split()[0]}", marks=marks)
+    bad = dict.fromkeys(m.label for m in marks if isinstance(m, Mark) and m.kind == PROBLEMS)
+    if bad:
+        st.caption(f"Problems found: {md(', '.join(bad), 300)}. The page Check says more.")
     steps = [f"**{md(s.label)}**: {md(s.detail, 300)}" for s in cleaned.steps]
     st.caption("  \n".join(steps) or "All steps are off: before and after are the same.")
+    return heard
+
+
+def _marks(
+    picked: Picked, sr: int | None, part: tuple | None, seconds: float
+) -> list[Mark | Curve]:
+    """What was measured in the recording before cleaning, and the problems found in it."""
+    if seconds > LONG_S and not st.toggle(
+        f"Mark pitch, onsets and problems of all {seconds / 60:.0f} minutes",
+        key="mark_long",
+        help="Takes some seconds.",
+    ):
+        return []
+    found: list[Mark | Curve] = []
+    try:
+        found += marks_of(cache.marks(picked.ref, sr, part), seconds)
+        found += _problems(picked, part, seconds)
+    except VoiceError as err:  # too short to be measured: heard and seen all the same
+        st.caption(sentence(err))
+    return found
+
+
+def _problems(picked: Picked, part: tuple | None, seconds: float) -> list[Mark]:
+    start = part[0] if part else 0.0
+    report = cache_check.report(picked.ref, DEFAULT)
+    found = []
+    for check in problems.problems(report):
+        for a, b in problems.places(check):
+            a, b = a - start, b - start
+            more = max(0.0, LEAST_SEEN * seconds - (b - a)) / 2
+            if b > 0 and a < seconds:
+                place = max(a - more, 0.0), min(b + more, seconds)
+                found.append(Mark(PROBLEMS, *place, label=check.label))
+    return found
 
 
 def view_rows(

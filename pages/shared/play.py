@@ -28,6 +28,6 @@ def clip(opened: Opened, clip_id: str, key: str, note: str = "") -> None:
         except VoiceError as err:
             st.caption(sentence(err))
             return
-        sounds.player(y, sr=sr, key=f"{ref} whole", label=title)
+        sounds.player(y, sr=sr, key=f"{ref} whole", label=title, place=key)
         if note:
             st.caption(md(note, 200))

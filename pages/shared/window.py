@@ -55,6 +55,16 @@ def zoom(duration_s: float) -> Window:
     return Window(t0, max(t1, t0 + 0.0005))
 
 
+def follow(selection: tuple[float, float] | None) -> None:
+    """Show what is selected in the player; without a selection any more, the whole clip."""
+    if selection == st.session_state.get("followed"):
+        return
+    st.session_state["followed"] = selection
+    _set(None, None) if selection is None else _set(
+        round(selection[0], 5), round(selection[1] - selection[0], 5)
+    )
+
+
 def zoom_to_drag(chart_key: str) -> None:
     """Callback of a waveform: show the stretch that was marked."""
     boxes = st.session_state.get(chart_key, {}).get("selection", {}).get("box", [])

@@ -22,7 +22,7 @@ from pages.shared.player.tracks import Track
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = ("scales", "sound", "fetching", "drawing", "blind", "controls", "player")
-HEIGHT, SMALL_HEIGHT = 420, 56  # px
+HEIGHT, SMALL_HEIGHT = 420, 48  # px
 COLOURS = (palette.BEFORE, palette.AFTER, palette.REMOVED, *palette.GROUPS[3:])
 VIRIDIS = (
     (68, 1, 84),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+import secrets
 
 import numpy as np
 import streamlit as st
@@ -86,6 +87,8 @@ def tracks(
 
 
 def _written(y: np.ndarray, sr: int, path: Path) -> Path:
-    if not path.is_file():
-        audio.write_wav(path, y, sr=sr, bits=16)
+    if not path.is_file():  # whole or not at all, but for this session only: it need not be synced
+        part = path.with_name(f".{secrets.token_hex(8)}.part")
+        part.write_bytes(audio.encode_wav(y, sr=sr, bits=16))
+        part.replace(path)
     return path
