@@ -86,13 +86,13 @@ async def measure(address: str, naive: int, short: Path, long: Path) -> None:
     """Payload of both clips, then parameter changes and the bare DSP in turn."""
     async with Visitor(address, "clip") as visitor:
         received = await opened(visitor, long)
-        print(f"10 min clip, all five views: {received / 1e3:.0f} kB over the websocket")
+        print(f"10 min clip, player and default views: {received / 1e3:.0f} kB over the websocket")
     y = voice(10)
     bare(y, 11.0)
     async with Visitor(address, "clip") as visitor:
         received = await opened(visitor, short)
         print(
-            f"10 s clip, all five views: {received / 1e3:.0f} kB; naive page {naive / 1e3:.0f} kB; "
+            f"10 s clip, player and default views: {received / 1e3:.0f} kB; naive page {naive / 1e3:.0f} kB; "
             f"ratio {naive / received:.1f}"
         )
         await visitor.change("strength_db", [5.0])
