@@ -92,8 +92,8 @@ async def measure(address: str, naive: int, short: Path, long: Path) -> None:
     async with Visitor(address, "clip") as visitor:
         received = await opened(visitor, short)
         print(
-            f"10 s clip, player and default views: {received / 1e3:.0f} kB; naive page {naive / 1e3:.0f} kB; "
-            f"ratio {naive / received:.1f}"
+            f"10 s clip, player and default views: {received / 1e3:.0f} kB; "
+            f"naive page {naive / 1e3:.0f} kB; ratio {naive / received:.1f}"
         )
         await visitor.change("strength_db", [5.0])
         served, needed = [], []
