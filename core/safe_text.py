@@ -1,8 +1,8 @@
 """Names and texts from files are data: how to show them without letting them act.
 
 Conventions: ``clean`` gives one visible line of plain text; ``md`` is for any Streamlit label,
-caption, error or Markdown; ``plotly`` is for any Plotly title, hover or tick label; ``filename`` is
-for downloads.
+caption, error or Markdown; ``plotly`` is for any Plotly title, hover or tick label; ``cell`` is
+for CSV that people open; ``filename`` is for downloads.
 """
 
 from hashlib import blake2b
@@ -10,6 +10,8 @@ import re
 import unicodedata
 
 _MARKDOWN = re.compile(r"""([\\`*_{}\[\]()<>#+\-.!|~$:&"'=^/@])""")
+# Spreadsheets look past white space and invisible characters at the beginning.
+_FORMULA = re.compile(r"[\s\x00-\x20\u200b-\u206f\ufeff]*[=+\-@＝＋－＠]|[\t\r\n]")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, bidi, surrogate, private use
 _JOINER = "\u2060"  # invisible and unbreakable: stops GitHub-style autolinks
 _DEVICES = {"CON", "PRN", "AUX", "NUL"} | {f"{a}{i}" for a in ("COM", "LPT") for i in range(1, 10)}
@@ -29,7 +31,7 @@ def clean(text: object, limit: int = 120) -> str:
 def md(text: object, limit: int = 120) -> str:
     """Text that Streamlit's Markdown shows letter by letter: no link, picture or HTML."""
     shown = re.sub("://", f":{_JOINER}//", clean(text, limit))
-    shown = re.sub(r"(?i)\bwww\.", lambda m: f"{m[0][:-1]}{_JOINER}.", shown)
+    shown = re.sub(r"(?i)www\.", lambda m: f"{m[0][:-1]}{_JOINER}.", shown)
     return _MARKDOWN.sub(r"\\\1", shown.replace("@", f"{_JOINER}@{_JOINER}"))
 
 
@@ -37,6 +39,11 @@ def plotly(text: object, limit: int = 120) -> str:
     """Text that Plotly shows letter by letter: pseudo-HTML, templates and maths disarmed."""
     shown = clean(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return shown.replace("%{", "%\u200b{").replace("$", "&#36;")
+
+
+def cell(text: str) -> str:
+    """Text for a cell of a spreadsheet: what would be a formula there begins with an apostrophe."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def filename(text: object, default: str = "clip") -> str:

@@ -9,6 +9,8 @@ libsndfile is asked first, FFmpeg (PyAV) where libsndfile cannot; both only for 
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+import importlib.util
 import json
 import math
 import os
@@ -26,6 +28,11 @@ _UNKNOWN = "damaged or of an unknown kind"
 MAX_DAMAGED = 50  # packets
 MAX_PACKETS = 5_000_000
 SR_RANGE = (1_000, 768_000)
+
+BRIEF_S = 0.1
+WILD = 100.0  # times full scale
+# What these announce is exact; others announce an estimate, or count padding.
+EXACT = {"FLAC", "OGG", "AIFF", "AU", "CAF", "W64", "MP4", "TTA", "WV"}
 
 SF_CONTAINERS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3", "NIST"}
 SF_BITS = {
@@ -92,6 +99,11 @@ class Job:
     max_work: int  # decoded
     keep_padding: bool = False  # of MP3
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole file is asked for."""
+        return self.start_s == 0 and self.duration_s is None
+
 
 class Sink:
     """Takes decoded blocks in order; drops, keeps or counts their frames within the limits."""
@@ -107,7 +119,8 @@ class Sink:
         self.cap = math.floor(job.max_seconds * sr)
         if job.keep:
             self.cap = min(self.cap, job.max_samples // self.kept_channels)
-        self.decoded = self.frames = 0
+        self.decoded = self.frames = self.damaged = self.replaced = 0
+        self.peak = 0.0
         self.blocks: list[np.ndarray] = []
         self.about: dict = {}
         ends = [x for x in (self.want, claim) if x is not None]
@@ -150,12 +163,24 @@ class Sink:
         if self.want is not None:
             block = block[: self.want - self.frames]
         self.frames += len(block)
+        self._tally(block)
         if self.job.keep:
             if self.full:
                 raise self.limit("too_long")
             if len(block):
                 self.blocks.append(self._prepare(block))
         return self.full or self.frames == self.want
+
+    def _tally(self, block: np.ndarray) -> None:
+        """Count what is no number, and find the largest that is one."""
+        if not block.size:
+            return
+        low, high = float(block.min()), float(block.max())
+        if not math.isfinite(low - high):
+            finite = block[np.isfinite(block)]
+            self.replaced += block.size - finite.size
+            low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
+        self.peak = max(self.peak, -low, high)
 
     def _prepare(self, block: np.ndarray) -> np.ndarray:
         """Finite float32 of shape (kept channels, n)."""
@@ -174,6 +199,8 @@ class Sink:
             raise Stop("empty")
         if not self.frames:
             raise Stop("past_end", end_s=(self.start - self.skip) / self.sr)
+        if self.replaced == self.frames * self.channels and self.job.is_whole:
+            raise Stop("no_numbers")
         counted = self.frames / self.sr
         claim_s = (self.claim or 0) / self.sr
         return {
@@ -183,8 +210,43 @@ class Sink:
             "frames": self.frames,
             "duration_s": max(counted, claim_s) if self.full else counted,
             "claimed": self.full,
+            "notes": [] if self.job.keep else self.notes,
             **self.about,
         }
+
+    @cached_property
+    def notes(self) -> list[list]:
+        """What is odd about the whole file."""
+        notes: list[list] = []
+        with suppress(OSError, MemoryError):
+            notes = _look().look(self.job.path, self.about.get("container", ""))
+        claim, counted = self.claim or 0, self.frames
+        exact = self.about.get("container") in EXACT and not self.full
+        if exact and claim - counted > max(0.1 * self.sr, 0.01 * claim) and not notes:
+            notes.append(["short", claim / self.sr, counted / self.sr])
+        if self.damaged:
+            notes.append(["damaged", self.damaged])
+        if self.replaced:
+            notes.append(["numbers", self.replaced])
+        if self.peak > WILD:
+            notes.append(["wild", self.peak])
+        if counted < BRIEF_S * self.sr:
+            notes.append(["brief", BRIEF_S])
+        return notes
+
+
+def _look():
+    """The module beside this one; ``python -I`` looks for none there."""
+    global _looking
+    if _looking is None:
+        place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_look.py")
+        spec = importlib.util.spec_from_file_location("phonoscope_look", place)
+        _looking = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(_looking)
+    return _looking
+
+
+_looking = None
 
 
 def _finite(y: np.ndarray) -> np.ndarray:
@@ -244,8 +306,8 @@ def by_ffmpeg(job: Job) -> Sink:
             raise Stop("unreadable", reason="an unknown kind of audio track")
         if job.keep_padding and codec.codec.canonical_name == "mp3":
             codec.options = {"flags2": "+skip_manual"}
-        sink = None
-        for frame in _frames(container, stream):
+        sink, damaged = None, [0]
+        for frame in _frames(container, stream, damaged):
             if sink is None:
                 sink = Sink(job, frame.sample_rate, frame.layout.nb_channels, _claim(stream, frame))
                 sink.about = _about(container, stream)
@@ -255,22 +317,22 @@ def by_ffmpeg(job: Job) -> Sink:
                 break
     if sink is None:
         raise Stop("empty")
+    sink.damaged = damaged[0]
     return sink
 
 
-def _frames(container, stream):
-    """Decoded frames; a few damaged packets are passed over, many end the file."""
+def _frames(container, stream, damaged: list[int]):
+    """Decoded frames; a few damaged packets are passed over and counted, many end the file."""
     import av
 
-    damaged = 0
     for count, packet in enumerate(container.demux(stream)):
         try:
             yield from packet.decode()
         except MemoryError:
             raise
         except av.error.FFmpegError:
-            damaged += 1
-        if damaged > MAX_DAMAGED or count > MAX_PACKETS:
+            damaged[0] += 1
+        if damaged[0] > MAX_DAMAGED or count > MAX_PACKETS:
             raise Stop("unreadable", reason="too many damaged parts")
 
 

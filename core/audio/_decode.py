@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from core.audio._convert import check_rate, resample
+from core.audio._notes import sentences
 from core.audio._types import MB, AudioInfo, ClipRef, Limits, shown_name
 from core.audio._workers import WorkerError, WorkerLate, WorkerMissing, pool
 from core.errors import AudioLimitError, AudioReadError, ParameterError
@@ -71,6 +72,7 @@ def info(ref: ClipRef, limits: Limits = DEFAULT_LIMITS) -> AudioInfo:
         bits=header["bits"],
         bit_rate=header["bit_rate"] or round(8 * ref.size / duration_s),
         size=ref.size,
+        warnings=sentences(header["notes"], ref.path),
     )
 
 
@@ -225,6 +227,10 @@ def _refusal(ref: ClipRef, window: _Window, limits: Limits, header: dict) -> Aud
         return AudioReadError(f"{name}: this file holds no samples. Record or export it again.")
     if status == "no_track":
         return AudioReadError(f"{name}: this file has no audio track. Choose a recording of sound.")
+    if status == "no_numbers":
+        return AudioReadError(
+            f"{name}: none of its samples is a number. Record or export it again."
+        )
     if status == "memory":
         return AudioReadError(
             f"{name}: decoding needs more than {limits.memory_mb:g} MB of memory. {_ANOTHER}"

@@ -94,7 +94,8 @@ class AudioInfo:
     ``duration_s`` is what decodes; where ``duration_claimed``, the file is longer than may be
     opened at once and the header's word is given, or, if it says nothing, a lower bound.
     ``container`` and ``codec`` are named as libsndfile or FFmpeg do. ``bits`` per sample is None
-    for lossy codings and where not known. ``bit_rate`` is in bit/s, ``size`` in bytes.
+    for lossy codings and where not known. ``bit_rate`` is in bit/s, ``size`` in bytes. ``warnings``
+    are sentences about what is odd in it, such as an end that is missing.
     """
 
     path: str
@@ -107,6 +108,7 @@ class AudioInfo:
     bits: int | None
     bit_rate: int | None
     size: int
+    warnings: tuple[str, ...] = ()
 
 
 def audio_suffixes() -> tuple[str, ...]:

@@ -35,6 +35,7 @@ _FIELDS: dict = {
         "codec": str,
         "bits": int | None,
         "bit_rate": int | None,
+        "notes": list,
     },
     "too_long": {"claim_s": float | None, "cap_s": float},
     "too_far": {},
@@ -43,6 +44,7 @@ _FIELDS: dict = {
     "unsupported": {"what": str},
     "empty": {},
     "no_track": {},
+    "no_numbers": {},
     "memory": {},
 }
 # One thread each: the decoders use no more, and every idle thread costs address space.

@@ -118,7 +118,7 @@ def _add_workspace(commands: argparse._SubParsersAction) -> None:
 
     export = commands.add_parser("export", help="a workspace's table as one file")
     export.add_argument("workspace", metavar="WORKSPACE")
-    export.add_argument("--format", choices=("csv", "parquet"), default="csv")
+    export.add_argument("--format", choices=("csv", "parquet", "spreadsheet"), default="csv")
     export.add_argument("--out", metavar="FILE", help="default: features.csv or .parquet here")
     export.set_defaults(run=_export)
 
@@ -289,7 +289,8 @@ def _status(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from core.store import Workspace
 
-    out = args.out or f"features.{args.format}"
+    ending = "parquet" if args.format == "parquet" else "csv"
+    out = args.out or f"features.{ending}"
     rows = Workspace.open(args.workspace).export(out, args.format)
     print(f"{rows} rows written to {out}.", file=sys.stderr)
     return 0

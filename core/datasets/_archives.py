@@ -23,16 +23,21 @@ _TABLES = (".tsv", ".csv", ".txt", ".json", ".jsonl", ".parquet", ".scp")
 _KEEP_TABLE, _KEEP_TABLES = 2**26, 2**28  # bytes of one table, of all
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError, RuntimeError)
 BROKEN += (NotImplementedError, ValueError)
+LEAVES = "name leaves the archive: not read"
 _LINK = "not a file but a link or device in an archive: not followed"
 
 
 class Index(NamedTuple):
-    """What an archive holds: sizes of usable members, what is wrong with others, small tables."""
+    """What an archive holds: sizes of usable members, what is wrong with others, small tables.
+
+    ``again`` are names that several members have, of which the first is meant.
+    """
 
     sizes: dict[str, int]
     odd: dict[str, str]
     tables: dict[str, bytes]
     offsets: dict[str, int]
+    again: dict[str, str]
 
 
 def index_of(place: str) -> Index:
@@ -48,7 +53,7 @@ def index_of(place: str) -> Index:
 @lru_cache(maxsize=4)
 def _listed(place: str, size: int, mtime_ns: int) -> Index:
     """List an archive once per process and version of it."""
-    index = Index({}, {}, {}, {})
+    index = Index({}, {}, {}, {}, {})
     with _broken(place):
         if place.lower().endswith(".zip"):
             with _stream(place) as file, zipfile.ZipFile(file) as archive:
@@ -81,15 +86,17 @@ def _note(index: Index, name: str, size: int, why: str) -> str:
         plain = plain.encode("utf-8", "replace").decode()
         why = why or "name is not UTF-8"
     if name.startswith(("/", "\\")) or "\0" in name or ".." in name.split("/"):
-        why = "name leaves the archive: not read"
+        why = LEAVES
     elif size > MAX_MEMBER_BYTES and not plain.lower().endswith(_TABLES):
         why = why or f"over {MAX_MEMBER_BYTES:,} bytes"
     if len(index.sizes) + len(index.odd) > MAX_FILES:
         raise DatasetError(f"An archive of over {MAX_FILES:,} members. Divide it.")
     if why:
         index.odd[plain] = why
+    elif plain in index.sizes:
+        index.again[plain] = "a second member of this name: not used"
     elif plain not in index.odd:
-        index.sizes.setdefault(plain, size)
+        index.sizes[plain] = size
     return plain
 
 

@@ -111,6 +111,22 @@ class Dataset:
         """
         return self._found[1].copy()
 
+    def notes(self) -> tuple[str, ...]:
+        """What is odd though no row is left out for it, in sentences of plain text.
+
+        Raises
+        ------
+        DatasetError
+            As for ``catalogue``.
+        """
+        from core.datasets._told import label_notes
+
+        catalogue, _, conflicts = self._found
+        said = [*self._files.notes, *label_notes(catalogue)]
+        if conflicts:
+            said.append(f"{conflicts:,} lines name a clip again with other labels: left out.")
+        return tuple(said)
+
     def features(self) -> "pd.DataFrame | None":
         """The feature table that came with the data set, by clip_id; None where there is none."""
         return None
@@ -124,13 +140,15 @@ class Dataset:
         return self._files
 
     @cached_property
-    def _found(self) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+    def _found(self) -> tuple["pd.DataFrame", "pd.DataFrame", int]:
         rows = self._located()
         bad = rows["problem"] != ""
         problems = rows.loc[bad, ["row", "written", "problem"]]
         problems.columns = ["row", "path", "problem"]
+        problems = _with_told(problems, self._files.told())
         kinds = {"row": "int64", "path": "str", "problem": "str"}
-        return _catalogue(rows[~bad]), problems.astype(kinds).reset_index(drop=True)
+        problems = problems.astype(kinds).reset_index(drop=True)
+        return _catalogue(rows[~bad]), problems, rows.attrs.get("conflicts", 0)
 
     @cached_property
     def _rows(self) -> "pd.DataFrame":
@@ -152,6 +170,18 @@ class Dataset:
         return _without_duplicates(rows)
 
 
+def _with_told(problems: "pd.DataFrame", told: dict[str, str]) -> "pd.DataFrame":
+    """With the members of an archive that no row names, too."""
+    import pandas as pd
+
+    known = set(problems["path"])
+    told = {name: why for name, why in told.items() if name not in known}
+    if not told:
+        return problems
+    more = {"row": 0, "path": list(told), "problem": list(told.values())}
+    return pd.concat([problems, pd.DataFrame(more)])
+
+
 def _stem(written: "pd.Series") -> "pd.Series":
     """The last part of each path without its suffix."""
     name = written.str.replace(r"(?s)^.*/", "", regex=True)
@@ -167,6 +197,8 @@ def _without_duplicates(rows: "pd.DataFrame") -> "pd.DataFrame":
         line = again["clip_id"].map(first)
         text = "duplicate of line " + line.astype("int64").astype("str")
         rows.loc[again.index, "problem"] = text.where(line > 0, "duplicate of another clip")
+        same = good.duplicated(["clip_id", *(name for name in WORDS if name in good)])
+        rows.attrs["conflicts"] = int((~same[again.index]).sum())
     return rows
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from core.datasets.base import Dataset
 from core.datasets.files import Files
-from core.datasets.tables import header_of, read_table
+from core.datasets.tables import delimiter_of, header_of, read_table
 from core.errors import DatasetError
 from core.safe_text import clean
 
@@ -25,7 +25,8 @@ _SOURCES = {
     "locale": ("locale",),
     "text": ("sentence", "text"),
 }
-_TABLES = ("validated.tsv", "train.tsv", "dev.tsv", "test.tsv", "other.tsv", "invalidated.tsv")
+_MAIN = ("validated.tsv", "validated.csv")
+_TABLES = (*_MAIN, "train.tsv", "dev.tsv", "test.tsv", "other.tsv", "invalidated.tsv")
 _SPLITS = ("train", "dev", "test")
 
 
@@ -42,22 +43,30 @@ class CommonVoice(Dataset):
 
     @classmethod
     def fits(cls, files: Files) -> bool:
-        """A folder ``clips`` and a table with the column ``path``."""
-        tables = [name for name in _TABLES if name in files.top]
-        return "clips" in files.top and any(
-            "path" in header_of(files.head(name), "\t", quoted=False) for name in tables
-        )
+        """A folder ``clips`` and a table with the column ``path``.
+
+        Also a table ``validated`` in which no column names files: it is told, not passed over.
+        """
+        from core.datasets.folder import PATHS
+
+        if "clips" not in files.top:
+            return False
+        headers = {name: _header(files, name) for name in _TABLES if name in files.top}
+        main = next((name for name in _MAIN if name in headers), "")
+        unusable = main and not set(PATHS) & set(headers[main])
+        return bool(unusable) or any("path" in header for header in headers.values())
 
     def rows(self, files: Files) -> "pd.DataFrame":
-        """The rows of ``validated.tsv``, or of train, dev and test where there is none."""
+        """The rows of ``validated``, or of train, dev and test where there is none."""
         import pandas as pd
 
         splits = [name for name in _SPLITS if f"{name}.tsv" in files.top]
-        if files.table in _TABLES[1:]:
+        main = next((name for name in _MAIN if name in files.top), "")
+        if files.table in _TABLES and files.table not in _MAIN:
             split = files.table.removesuffix(".tsv")
             rows = self._table(files, files.table).assign(split=split)
-        elif "validated.tsv" in files.top or not splits:
-            rows = self._table(files, "validated.tsv")
+        elif main or not splits:
+            rows = self._table(files, main or _MAIN[0])
             for split in splits:
                 members = self._table(files, f"{split}.tsv", ("path",))["written"]
                 chosen = rows["written"].isin(members)
@@ -71,7 +80,7 @@ class CommonVoice(Dataset):
 
     def _table(self, files: Files, name: str, wanted: tuple[str, ...] = ()) -> "pd.DataFrame":
         every = ("path", *(word for words in _SOURCES.values() for word in words))
-        table = read_table(files, name, wanted or every, quoted=False)
+        table = read_table(files, name, wanted or every, quoted=name.endswith(".csv"))
         if "path" not in table:
             shown = [clean(word, 40) for word in table.attrs["header"][:20]]
             raise DatasetError(
@@ -80,6 +89,8 @@ class CommonVoice(Dataset):
             )
         rows = first_words(table, _SOURCES)
         rows["written"] = table["path"]
+        if not files.has("clips/clips"):
+            rows["written"] = rows["written"].str.removeprefix("clips/")
         return rows
 
 
@@ -136,6 +147,13 @@ def _kaggle_tables(files: Files) -> list[str]:
     every = [files.table] if files.table else sorted(files.top)
     names = [n for n in every if n.startswith("cv-") and n.endswith(".csv")]
     return [name for name in names if "filename" in header_of(files.head(name), ",")]
+
+
+def _header(files: Files, name: str) -> list[str]:
+    head = files.head(name)
+    if name.endswith(".csv"):
+        return header_of(head, delimiter_of(name, head))
+    return header_of(head, "\t", quoted=False)
 
 
 def _durations(files: Files) -> "pd.Series":

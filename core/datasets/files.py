@@ -61,6 +61,7 @@ class Files:
         self.root, self.table, self.given = str(root), table, given
         self.name = os.path.basename(self.root) or "data"
         self._listings: dict[str, Listing] = {}
+        self.notes: dict[str, None] = {}  # said once each, in order
 
     @cached_property
     def top(self) -> dict[str, bool]:
@@ -73,6 +74,10 @@ class Files:
                 f"{clean(self.root)}: not a readable folder ({err.strerror}). "
                 "Choose the folder of a data set."
             ) from err
+
+    def told(self) -> dict[str, str]:
+        """What cannot be used of an archive, and why; of a folder, its tables' rows tell."""
+        return {}
 
     def has(self, name: str) -> bool:
         """Whether there is such a file or folder in the data set."""

@@ -103,7 +103,11 @@ class AnyFolder(Dataset):
         names = [name for name in sorted(files.top) if name.lower().endswith(_TABLES)]
         asked = (self.columns or {}).get("path")
         usual = {asked} if asked else set(PATHS)
-        names = [n for n in names if usual & set(_names_of(files, n))]
+        unused = [n for n in names if not usual & set(_names_of(files, n))]
+        names = [n for n in names if n not in unused]
+        if unused and not names:
+            said = f"{clean(unused[0])}: no column names the recordings, so it is not used."
+            files.notes[said] = None
         if len(names) > 1:
             shown = ", ".join(clean(name) for name in names[:5])
             raise DatasetError(

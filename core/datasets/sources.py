@@ -36,7 +36,8 @@ class ArchiveFiles(Files):
     def __init__(self, place: str) -> None:
         self.place = place if "://" in place else os.path.realpath(place)
         self._index = _archives.index_of(self.place)
-        self._inner = _common_folder([*self._index.sizes, *self._index.odd])
+        odd = (name for name, why in self._index.odd.items() if why != _archives.LEAVES)
+        self._inner = _common_folder([*self._index.sizes, *odd])
         super().__init__(f"{self.place}!" + (f"/{self._inner}" if self._inner else ""))
         name = posixpath.basename(self.place)
         self.name = next(name[: -len(end)] for end in ARCHIVES[::-1] if name.lower().endswith(end))
@@ -45,6 +46,11 @@ class ArchiveFiles(Files):
     def top(self) -> dict[str, bool]:
         """Names at the top of the archive, and whether each is a folder."""
         return _top(self.listing("").plain)
+
+    def told(self) -> dict[str, str]:
+        """Members that are not used, and why."""
+        told, inner = self._index.odd | self._index.again, f"{self._inner}/"
+        return {name.removeprefix(inner): why for name, why in told.items()}
 
     def has(self, name: str) -> bool:
         """Whether there is such a member or folder."""

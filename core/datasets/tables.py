@@ -28,7 +28,8 @@ _BLOCK = 2**24  # bytes
 
 def header_of(head: bytes, delimiter: str, quoted: bool = True) -> list[str]:
     """Names of the columns, from the first bytes of a table; [""] where there are none."""
-    text = _decoded(head.removeprefix(codecs.BOM_UTF8).split(b"\n" if not quoted else b"\0\0\0")[0])
+    head = head.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    text = _decoded(head.split(b"\n" if not quoted else b"\0\0\0")[0])
     if not quoted:
         return [name.strip() for name in text.rstrip("\r").split(delimiter)]
     try:
@@ -42,7 +43,7 @@ def delimiter_of(name: str, head: bytes) -> str:
     """Tab for .tsv; for others whichever of comma, semicolon and tab is most in line 1."""
     if name.lower().endswith(".tsv"):
         return "\t"
-    first = head.split(b"\n")[0]
+    first = head.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").split(b"\n")[0]
     return max(",;\t", key=lambda mark: first.count(mark.encode()))
 
 
@@ -75,10 +76,31 @@ def read_table(
     where = f"{clean(files.root)}/{clean(name)}"
     if lower.endswith(".parquet"):
         return _parquet(data, wanted, where)
+    files.notes |= dict.fromkeys(_not_utf8(data, clean(name)))
     if lower.endswith((".jsonl", ".json", ".ndjson")):
         return _json_lines(data, wanted, where)
     delimiter = delimiter_of(name, data[:_BLOCK]) if quoted else "\t"
-    return delimited(data, wanted, where, delimiter, quoted=quoted)
+    table = delimited(data, wanted, where, delimiter, quoted=quoted)
+    files.notes |= dict.fromkeys(_doubled(table.attrs["header"], clean(name)))
+    return table
+
+
+def _not_utf8(data: bytes, name: str) -> list[str]:
+    """A note where lines have to be read as Latin-1."""
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or _is_utf8(data):
+        return []
+    line = next(n for n, raw in enumerate(data.split(b"\n"), start=1) if not _is_utf8(raw))
+    return [
+        f"{name}: line {line:,} is not UTF-8 and was read as Latin-1: letters may be wrong. "
+        "Save the table as UTF-8."
+    ]
+
+
+def _doubled(header: list[str], name: str) -> list[str]:
+    """A note where columns have one name."""
+    twice = [word for word in dict.fromkeys(header) if word and header.count(word) > 1][:3]
+    shown = ", ".join(clean(word, 40) for word in twice)
+    return [f"{name}: several columns are called {shown}: the first is read."] if twice else []
 
 
 def words_of(text: str) -> dict[str, str]:
@@ -98,7 +120,9 @@ def delimited(
     import numpy as np
     import pandas as pd
 
-    data = _mended(data, quoted)
+    whole = _mended(data, quoted)
+    data = whole.lstrip(b"\r\n")
+    blank = whole.count(b"\n", 0, len(whole) - len(data))  # lines before the header
     header = header_of(data[:_BLOCK], delimiter, quoted)
     use = _columns(header, wanted, where)
     if not use:
@@ -120,6 +144,7 @@ def delimited(
     more = pd.DataFrame([fields for _, fields, _ in short], columns=list(use), dtype="str")
     frame = pd.concat([frame, more], ignore_index=True) if short else frame
     row = np.concatenate([np.setdiff1d(lines, skipped, assume_unique=True), skipped])
+    row += blank
     problem = [""] * table.num_rows + [wrong for _, _, wrong in short]
     return _finish(frame, row, problem, header)
 

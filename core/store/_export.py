@@ -1,6 +1,6 @@
 """A workspace's table as one file for other programs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import csv
 import io
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from core.errors import ParameterError
-from core.safe_text import clean
+from core.safe_text import cell, clean
 from core.store._disk import write_whole
 from core.store._query import quoted
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from core.store._workspace import Workspace
 
-FORMATS = ("csv", "parquet")
+FORMATS = ("csv", "spreadsheet", "parquet")  # a CSV for programs, and one for people
 ARTICLE = (
     "filename",
     "age",
@@ -46,7 +46,10 @@ def export(
     import pyarrow as pa
 
     if format not in FORMATS:
-        raise ParameterError(f"Unknown format {clean(format)}: choose csv or parquet.")
+        raise ParameterError(
+            f"Unknown format {clean(format)}: choose csv or parquet, or spreadsheet for a "
+            "CSV that people open."
+        )
     known = workspace._columns_of("clips")
     if columns is None:
         is_article = workspace.status().feature_set == "article-v1"
@@ -61,7 +64,7 @@ def export(
     schema = pa.schema(
         [pa.field(f.name, pa.int64() if f.name in counts else f.type) for f in reader.schema]
     )
-    writer = _write_csv if format == "csv" else _write_parquet
+    writer = {"csv": _write_csv, "spreadsheet": _write_spreadsheet}.get(format, _write_parquet)
     written = 0
 
     def write(file: BinaryIO) -> None:
@@ -84,15 +87,31 @@ def _write_parquet(file: BinaryIO, schema: "pa.Schema", reader: "pa.RecordBatchR
     return written
 
 
-def _write_csv(file: BinaryIO, schema: "pa.Schema", reader: "pa.RecordBatchReader") -> int:
+def _write_spreadsheet(file: BinaryIO, schema: "pa.Schema", reader: "pa.RecordBatchReader") -> int:
+    return _write_csv(file, schema, reader, lambda text: cell(_word(text)))
+
+
+def _word(text: str) -> str:
+    """Without carriage returns, which the csv module leaves unquoted."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _write_csv(
+    file: BinaryIO,
+    schema: "pa.Schema",
+    reader: "pa.RecordBatchReader",
+    word: Callable[[str], str] = _word,
+) -> int:
     import pyarrow as pa
 
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     out, written = csv.writer(text, lineterminator="\n"), 0
-    out.writerow(schema.names)
+    out.writerow(map(word, schema.names))
     for batch in reader:
         table = pa.Table.from_batches([batch]).cast(schema)
-        out.writerows(zip(*[column.to_pylist() for column in table.columns], strict=True))
+        columns = [column.to_pylist() for column in table.columns]
+        columns = [[word(v) if isinstance(v, str) else v for v in column] for column in columns]
+        out.writerows(zip(*columns, strict=True))
         written += batch.num_rows
     text.detach()
     return written
