@@ -17,7 +17,7 @@ from typing import Any
 
 from core.errors import ParameterError
 from core.safe_text import clean
-from core.store import StoreError
+from core.store import StoreError, sync_folder
 
 FILE = "notes.jsonl"
 MOST_TAG = 40  # characters
@@ -137,7 +137,10 @@ class Notes:
             number = os.open(self.folder / FILE, flags, 0o644)
             try:
                 with _held(number, alone=True):
+                    is_new = not os.fstat(number).st_size
                     _add(number, data)
+                if is_new:
+                    sync_folder(self.folder)  # or the file's name may be lost with its lines
             finally:
                 os.close(number)
         except OSError as err:

@@ -57,13 +57,14 @@ def fill(
     """
     from core.eda.mel_images import _dataset_of
     from core.extract import Cancelled, Crew, Run
-    from core.store import Workspace, locked, remove_temporaries
+    from core.store import Workspace, locked, remove_temporaries, speaking
 
     began = time.monotonic()
     workspace = Workspace.open(folder)
     wanted, recipe = _wanted(workspace), columns.recipe_of(limits)
     place = workspace.folder / columns.FOLDER
-    place.mkdir(exist_ok=True)
+    with speaking(place):
+        place.mkdir(exist_ok=True)
     with locked(place):
         remove_temporaries(place)
         _keep_recipe(place, recipe)
@@ -156,8 +157,10 @@ class _Parts:
             try:
                 table = read_table(path, columns.KEYS[:4])
             except (OSError, ValueError):
-                path.unlink(missing_ok=True)
-                self.messages.append(f"{path.name} was damaged; its clips are checked again.")
+                os.replace(path, path.with_name(f"{path.name}.damaged-{time.time_ns()}"))
+                self.messages.append(
+                    f"{path.name} was damaged: it was set aside, and its clips are checked again."
+                )
                 continue
             there |= set(zip(*table.to_pydict().values(), strict=True))
             numbers.append(int(path.stem.split("-")[1]))

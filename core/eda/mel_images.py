@@ -12,6 +12,7 @@ what was done to the sound before.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import md5
 import json
@@ -20,6 +21,7 @@ from pathlib import Path
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+import zlib
 
 import numpy as np
 
@@ -43,6 +45,7 @@ from core.store import (
     locked,
     remove_temporaries,
     shown,
+    speaking,
     write_whole,
 )
 
@@ -182,7 +185,8 @@ def make(
     workspace = Workspace.open(folder)
     recipe, wanted = recipe_of(workspace), _wanted(workspace, limit)
     place = mels_folder(workspace)
-    place.mkdir(exist_ok=True)
+    with speaking(place):
+        place.mkdir(exist_ok=True)
     with locked(place):
         remove_temporaries(place)
         _keep_recipe(place, recipe)
@@ -271,7 +275,7 @@ class MelImages:
         for group in np.split(np.arange(which.size), np.flatnonzero(np.diff(parts)) + 1):
             if not group.size:
                 continue
-            path = self.folder / f"{kind}-{parts[group[0]]:05d}.npy"
+            path = _array(self.folder, kind, parts[group[0]])
             try:
                 yield np.load(path, mmap_mode="r")[rows[group]]
             except (OSError, ValueError, IndexError) as err:
@@ -301,10 +305,11 @@ class _Parts:
     """What a run of ``core.extract`` asks of a writer, over the parts of pictures."""
 
     def __init__(self, folder: Path, wanted: "pd.DataFrame"):
-        self.folder, self.messages = folder, []
+        self.folder, self.messages = folder, _set_damaged_aside(folder)
+        numbers = [int(n[6:11]) for n in os.listdir(folder) if _is_index(n.split(".damaged")[0])]
         self.plan = SimpleNamespace(clips=len(wanted), units=())
         found = _found(folder)
-        self._next = 1 + max((int(n[6:11]) for n in os.listdir(folder) if _is_index(n)), default=-1)
+        self._next = 1 + max(numbers, default=-1)  # above those set aside: caches know old ones
         there = {tuple(row[:4]) for p in found.values() for row in (*p["clips"], *p["failed"])}
         rows = wanted.to_dict("records")
         self._missing = [r for r in rows if tuple(r.values()) not in there]
@@ -329,14 +334,13 @@ class _Parts:
         for i, row in enumerate(good):
             images[i] = np.reshape(row["vectors"]["image"], (BANDS, FRAMES))
         for kind, array in (("images", images), *sums(images).items()):
-            write_whole(
-                self.folder / f"{kind}-{number:05d}.npy", lambda file, a=array: np.save(file, a)
-            )
+            write_whole(_array(self.folder, kind, number), lambda file, a=array: np.save(file, a))
         clips = [[*self._key(row), int(row["values"]["frames"])] for row in good]
         failed = [
             [*self._key(row), str(row["message"])] for row in rows if row.get("error") is not None
         ]
-        text = json.dumps({"clips": clips, "failed": failed}).encode()
+        crc = {kind: _crc(_array(self.folder, kind, number)) for kind in KINDS}
+        text = json.dumps({"clips": clips, "failed": failed, "crc": crc}).encode()
         write_whole(self.folder / _index_name(number), lambda file: file.write(text))
 
     def tidy(self) -> None:
@@ -403,12 +407,43 @@ def _is_whole(folder: Path, number: int, part: dict) -> bool:
     n = len(part.get("clips", ()))
     try:
         return all(
-            os.path.getsize(folder / f"{kind}-{number:05d}.npy")
+            os.path.getsize(_array(folder, kind, number))
             == _HEADER + n * int(np.prod(shape)) * np.dtype(dtype).itemsize
             for kind, (shape, dtype) in KINDS.items()
         )
     except OSError:
         return False
+
+
+def _set_damaged_aside(folder: Path) -> list[str]:
+    """Rename parts that are not as they were written; a sentence for each."""
+    whole, messages = _found(folder), []
+    for number in sorted(int(n[6:11]) for n in os.listdir(folder) if _is_index(n)):
+        crc = whole[number].get("crc", {}) if number in whole else None
+        if crc is not None and all(_crc(_array(folder, k, number)) == v for k, v in crc.items()):
+            continue
+        for path in [folder / _index_name(number), *(_array(folder, k, number) for k in KINDS)]:
+            with speaking(path), suppress(FileNotFoundError):
+                os.replace(path, path.with_name(f"{path.name}.damaged-{time.time_ns()}"))
+        messages.append(
+            f"Part {number} of the mel pictures was damaged: it was set aside, and its clips' "
+            "pictures are made again."
+        )
+    return messages
+
+
+def _crc(path: Path) -> int:
+    """CRC-32 of a file, -1 where it cannot be read."""
+    found = 0
+    with suppress(OSError), open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            found = zlib.crc32(piece, found)
+        return found
+    return -1
+
+
+def _array(folder: Path, kind: str, number: int) -> Path:
+    return folder / f"{kind}-{number:05d}.npy"
 
 
 def _index_name(number: int) -> str:

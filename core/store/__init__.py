@@ -13,7 +13,7 @@ could not be measured is null in Parquet and NaN in pandas. Times are ns since 1
 * Looking it over without changing it: ``verify``
 * Writing, one process at a time: ``Workspace.writer``
 * For files of others that must appear whole: ``write_whole speaking locked
-  remove_temporaries shown``
+  remove_temporaries shown sync_folder``
 """
 
 from core.store._disk import (
@@ -22,6 +22,7 @@ from core.store._disk import (
     remove_temporaries,
     shown,
     speaking,
+    sync_folder,
     write_whole,
 )
 from core.store._draw import Drawn
@@ -49,6 +50,7 @@ __all__ = [
     "remove_temporaries",
     "shown",
     "speaking",
+    "sync_folder",
     "verify",
     "write_whole",
 ]

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 import errno
+from glob import escape
 import json
 import os
 from pathlib import Path
+import secrets
 import time
 from typing import BinaryIO
 
@@ -13,6 +15,7 @@ from core.errors import StoreError
 from core.safe_text import clean
 
 TEMPORARY = ".tmp-"
+_ABANDONED_S = 3600.0  # a temporary file that nobody wrote to for so long has no owner
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -25,13 +28,17 @@ def shown(path: str | os.PathLike) -> str:
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a file that then appears at ``path``, whole, even if the machine stops.
 
+    Any number of threads and processes may do so at once; the last one to end holds.
+
     Raises
     ------
     StoreError
         The disk is full, or the folder may not be written.
     """
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    # Two sessions are two threads of one process: its number alone would name both their files.
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     try:
+        _remove_abandoned(path)
         with open(temporary, "wb") as file:
             write(file)
             file.flush()
@@ -44,6 +51,14 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         if isinstance(err, OSError):
             raise refusal(path, err) from err
         raise
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Delete what writers of this file that were ended long ago left beside it."""
+    for old in path.parent.glob(f"{TEMPORARY}*-{escape(path.name)}"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > _ABANDONED_S:
+                old.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ from core.quality.columns import FOLDER, NAMES, TEXTS, join_sql, parts, stamp
 from core.safe_text import clean
 from core.store._disk import StoreError, shown
 from core.store._memory import LARGEST, SMALL, Kept, keep_small, quoted
+from core.store._parts import read_table
 from core.store._plan import Plan, catalogue_path, part_name
 
 if TYPE_CHECKING:
@@ -108,12 +109,30 @@ class Connection:
         with self._database.lock:
             if seen == self._database.seen:
                 return
+            self._check_sums(plan, units)
             views = self._views(plan, units)
             self._define(views)
             self._database.columns = {}
             self._database.kept.forget()
             self._keep(plan, views if tuple(units) == plan.units else {})
             self._database.seen = seen
+
+    def _check_sums(self, plan: Plan, units: Sequence[int]) -> None:
+        """Read a small table once with its checksums, which DuckDB does not look at."""
+        if tuple(units) != plan.units or plan.clips * (len(plan.columns) + _LABELS) > SMALL:
+            return
+        for folder in ("shards", "vectors"):
+            for unit in units:
+                try:
+                    read_table(self.folder / folder / part_name(unit))
+                except (OSError, ValueError) as err:
+                    raise self._damaged("extract") from err
+
+    def _damaged(self, command: str) -> StoreError:
+        return StoreError(
+            f"{shown(self.folder)}: a part of this workspace is damaged or gone. "
+            f"Start its '{command}' command again: it measures that part anew."
+        )
 
     def _define(self, views: dict[str, str]) -> None:
         for name, sql in views.items():
@@ -276,10 +295,7 @@ class Connection:
             ".parquet" in str(err)
         ):
             what = "check --workspace" if f"/{FOLDER}/part-" in str(err) else "extract"
-            return StoreError(
-                f"{shown(self.folder)}: a part of this workspace is damaged or gone. "
-                f"Start its '{what}' command again: it measures that part anew."
-            )
+            return self._damaged(what)
         first = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
         return ParameterError(f"This question cannot be answered: {clean(first, 300)}.")
 

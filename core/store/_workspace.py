@@ -122,6 +122,10 @@ class Workspace:
         with locked(folder):
             if rebuild:
                 _empty(folder)
+            elif (folder / "plan.json").exists():  # another process made one since we looked
+                found = cls.open(folder)
+                check_same(folder, found._plan, plan)
+                return found
             plan.write(folder)
         return cls(folder, plan)
 
@@ -147,8 +151,10 @@ class Workspace:
             Another process writes, or the folder may not be written.
         """
         with locked(self.folder):
-            self._plan = read_plan(self.folder)
-            writer = Writer(self.folder, self._plan)
+            found = read_plan(self.folder)
+            check_same(self.folder, found, self._plan)  # or it was rebuilt since it was opened
+            self._plan = found
+            writer = Writer(self.folder, found)
             try:
                 yield writer
             finally:
