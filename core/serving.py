@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import os
 from pathlib import Path
+import re
 import socket
 import time
 
@@ -18,6 +19,7 @@ from core.errors import DatasetError, ParameterError
 from core.safe_text import clean
 
 SESSIONS, MEMORY_MB = 60, 2500
+MEDIA = re.compile(r"phonoscope-\d+-\w+")  # names of folders that hold visitors' recordings
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,23 @@ def _whole(env: Mapping[str, str], name: str, default: int) -> int:
 def check_folder(path: str | os.PathLike, *, always: Sequence[Path] = ()) -> None:
     """Raise DatasetError where visitors of this server may not open ``path``.
 
-    Links are followed first. ``always`` may be opened wherever the server's folders are.
+    Links are followed first. ``always`` may be opened wherever the server's folders are; what
+    holds the recordings of visitors may never be.
     """
     folders, text = settings().folders, os.fspath(path)
-    if folders is None:
-        return
-    if "://" in text:
-        raise DatasetError(f"{clean(text, 80)}: this server opens no addresses of other machines.")
     try:
         full = Path(path).resolve()
     except (OSError, ValueError, RuntimeError):
         full = None
+    if full is not None and _holds_recordings(full):
+        raise DatasetError(
+            f"{clean(full.name or text, 80)}: the recordings of visitors lie here, so this folder "
+            "may not be opened. Name the folder of your data set itself."
+        )
+    if folders is None:
+        return
+    if "://" in text:
+        raise DatasetError(f"{clean(text, 80)}: this server opens no addresses of other machines.")
     roots = (*folders, *(p.resolve() for p in always))
     if full is None or not any(full.is_relative_to(root) for root in roots):
         names = ", ".join(clean(p, 80) for p in folders) or "the built-in set alone"
@@ -81,6 +89,14 @@ def check_folder(path: str | os.PathLike, *, always: Sequence[Path] = ()) -> Non
             f"{clean(os.path.basename(text.rstrip('/')), 80)}: this folder may not be opened on "
             f"this server. It opens {names}; ask who runs it to add another."
         )
+
+
+def _holds_recordings(full: Path) -> bool:
+    """Whether a folder lies in one of visitors' recordings, or this server's lies in it."""
+    if any(MEDIA.fullmatch(part) for part in full.parts):
+        return True
+    media = Path(os.environ.get("PHONOSCOPE_MEDIA", "")).resolve()
+    return MEDIA.fullmatch(media.name) is not None and media.is_relative_to(full)
 
 
 def full(sessions: int) -> str:

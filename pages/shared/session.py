@@ -13,10 +13,10 @@ import shutil
 import tempfile
 
 import streamlit as st
-from streamlit.runtime import get_instance
+from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core import audio, safe_text, serving
+from core import audio, jobs, safe_text, serving
 from core.audio import ClipRef, Limits
 from core.errors import VoiceError
 
@@ -65,14 +65,23 @@ class Mine:
         return folder / f"{name}.wav"
 
 
-@st.cache_resource(
-    scope="session",
-    max_entries=1,
-    show_spinner=False,
-    on_release=lambda mine: shutil.rmtree(mine.folder, ignore_errors=True),
-)
+def _forget(mine: Mine) -> None:
+    """End the visitor's jobs and remove the folder, its name first: that ends its addresses."""
+    for job in mine.folder.glob("*/*/job.json"):
+        jobs.Job(job.parent).cancel()
+    gone = mine.folder.with_name(f".gone-{secrets.token_hex(8)}")
+    try:
+        mine.folder.rename(gone)  # what is still being written to it fails instead of staying
+    except OSError:
+        gone = mine.folder
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+@st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_forget)
 def mine() -> Mine:
     """The folder of this visitor; removed when the session ends."""
+    if not _is_still_here():  # a script that outlives its visitor would make a folder that stays
+        st.stop()
     root = os.environ.get("PHONOSCOPE_MEDIA")
     if root is None:  # run without app.py, as page tests do
         root = os.environ["PHONOSCOPE_MEDIA"] = tempfile.mkdtemp(
@@ -84,17 +93,22 @@ def mine() -> Mine:
     return Mine(token, folder)
 
 
-_here: set[str] = set()
+_here: dict[str, str] = {}  # places that are taken, and by which sessions
 
 
-@st.cache_resource(
-    scope="session", max_entries=1, show_spinner=False, on_release=lambda who: _here.discard(who)
-)
+def _leave(place: str) -> None:
+    """Give a place back, with uploads that no page has taken: Streamlit keeps them for minutes."""
+    session_id = _here.pop(place, "")
+    if session_id and exists():
+        get_instance().uploaded_file_mgr.remove_session_files(session_id)
+
+
+@st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_leave)
 def _place() -> str:
     """The visitor's place among all; given back when the session ends."""
-    who = secrets.token_hex(8)
-    _here.add(who)
-    return who
+    place = secrets.token_hex(8)
+    _here[place] = visitor()
+    return place
 
 
 def _asks_to_sign_in() -> bool:
@@ -116,10 +130,14 @@ def admit() -> None:
         if reason:
             st.title("Phonoscope", anchor=False)
             st.warning(reason)
-            _here.discard(place)
+            _leave(place)
             _place.clear()
             st.stop()
         st.session_state["admitted"] = True
+
+
+def _is_still_here() -> bool:
+    return not exists() or get_instance().is_active_session(visitor())
 
 
 def visitor() -> str:
