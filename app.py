@@ -5,6 +5,7 @@ ends with ``gc.freeze()``: Streamlit collects garbage after every run while it h
 interpreter's lock, 0.2 s with our libraries loaded and next to nothing once they are frozen.
 """
 
+import asyncio
 import base64
 import contextlib
 import gc
@@ -36,6 +37,7 @@ if str(HERE) not in sys.path:  # pages import core, wherever the command was giv
 
 from core import serving  # noqa: E402
 from core.gate import HEALTH, PassPhrase, RequestLog  # noqa: E402
+from pages.shared import cache_upkeep  # noqa: E402
 
 STATIC = Path(st.__file__).resolve().parent / "static"
 
@@ -197,9 +199,11 @@ async def lifespan(_app):
     os.environ["PHONOSCOPE_MEDIA"] = media
     os.environ["PHONOSCOPE_QUEUE"] = str(Path(media, "queue"))
     threading.Thread(target=warm, name="warm-up", daemon=True).start()
+    upkeep = asyncio.create_task(cache_upkeep.keep_up())
     try:
         yield {}
     finally:
+        upkeep.cancel()
         shutil.rmtree(media, ignore_errors=True)
 
 

@@ -29,6 +29,7 @@ from core.safe_text import clean
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "PHONOSCOPE_JOB"  # environment variable of the job's process
+MOST_WAITING = 5  # of one owner; each waits in a process of its own
 PATIENCE_S = 10.0  # between being asked to end and being ended
 _EMPTY: dict[str, Any] = {
     "state": "none",
@@ -114,12 +115,18 @@ def start(command: Sequence[str], folder: str | os.PathLike, *, module: str = "c
     Raises
     ------
     ParameterError
-        A job is running in this folder, or the folder may not be written.
+        A job is running in this folder, too many of this owner wait, or the folder may not be
+        written.
     """
     folder = Path(os.path.abspath(folder))
     job = Job(folder)
     if job.status()["state"] == "running":
         raise ParameterError("A job is running here already: wait for it to end, or cancel it.")
+    line = turns.line(_born)
+    if line is not None and line.waiting(owner.get()) >= MOST_WAITING:
+        raise ParameterError(
+            f"{MOST_WAITING} of your jobs wait in line: wait for one to begin, or cancel one."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "job.cancel").unlink(missing_ok=True)

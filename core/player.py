@@ -7,7 +7,7 @@ where a sine of full scale is 0 dB; rows of pictures are evenly spaced in mel, f
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 import json
 import os
 
@@ -55,6 +55,11 @@ class Summary:
         return self.draw()
 
 
+def _picture_of_file(path: str | os.PathLike) -> np.ndarray:
+    with _opened(path) as file:
+        return _picture_of(file, 0, file.frames)
+
+
 def summarise(y: np.ndarray, *, sr: int, path: str | os.PathLike | None = None) -> Summary:
     """Summary of a sound of any length.
 
@@ -79,12 +84,12 @@ def summarise(y: np.ndarray, *, sr: int, path: str | os.PathLike | None = None) 
     if y.size == 0:
         raise AudioTooShortError("The sound is empty: a player needs at least one sample.")
 
-    def draw() -> np.ndarray:
-        if path is None:
-            return picture(y, sr=sr, start=0, stop=y.size, width=WIDTH)
-        with _opened(path) as file:
-            return _picture_of(file, 0, file.frames)
-
+    # Not one function for both: it would hold on to ``y`` where the file is enough.
+    draw = (
+        partial(_picture_of_file, path)
+        if path is not None
+        else partial(picture, y, sr=sr, start=0, stop=y.size, width=WIDTH)
+    )
     fine_bin = max(1, -(-y.size // FINE))
     fine = extremes(y, fine_bin)
     step = max(1, -(-fine.shape[1] // COARSE))

@@ -40,8 +40,7 @@ class Line:
     def enter(self, owner: str, pid: int) -> str:
         """Stand in line and return the ticket's name; ``owner`` is any text."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        who = blake2b(owner.encode(), digest_size=8).hexdigest()
-        name = f"{time.time_ns():020d}-{who}-{pid}-{self.born(pid)}"
+        name = f"{time.time_ns():020d}-{_who(owner)}-{pid}-{self.born(pid)}"
         (self.folder / f"wait-{name}").touch()
         return name
 
@@ -50,7 +49,10 @@ class Line:
         with self._alone():
             there = self._there()
             mine = next((t for t in there if t.name == ticket), None)
-            if mine is None or mine.runs:  # a line that was cleared away holds nobody up
+            if mine is None:  # the server has gone with its line: those who waited form another
+                (self.folder / f"wait-{ticket}").touch()
+                there = self._there()
+            elif mine.runs:
                 return 0
             running = [t for t in there if t.runs]
             place = [t.name for t in in_order(there)].index(ticket) + 1
@@ -58,6 +60,13 @@ class Line:
                 return len(running) + place - self.slots
             os.replace(self.folder / f"wait-{ticket}", self.folder / f"run-{ticket}")
             return 0
+
+    def waiting(self, owner: str) -> int:
+        """How many jobs of an owner wait."""
+        if not self.folder.is_dir():
+            return 0
+        with self._alone():
+            return sum(t.owner == _who(owner) and not t.runs for t in self._there())
 
     def leave(self, ticket: str) -> None:
         """Give the turn to the next."""
@@ -97,6 +106,11 @@ class Line:
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _who(owner: str) -> str:
+    """An owner as in names of tickets; nobody can read who it is."""
+    return blake2b(owner.encode(), digest_size=8).hexdigest()
 
 
 def in_order(tickets: list[_Ticket]) -> list[_Ticket]:

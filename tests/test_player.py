@@ -1,8 +1,10 @@
 """The player's summaries, stretches, gains and message, on sounds whose answer is known."""
 
+import gc
 import json
 import math
 from pathlib import Path
+import weakref
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -322,3 +324,15 @@ def test_the_trial_page_mounts_without_a_browser():
     assert head["tracks"][0]["gain_db"] + 6 == pytest.approx(head["tracks"][1]["gain_db"], abs=0.1)
     assert {kind["kind"] for kind in head["marks"]} == {"f0", "Onsets", "Speech", "Problems"}
     assert all(t["url"].startswith("/audio/") for t in head["tracks"])
+
+
+def test_a_summary_with_a_file_holds_on_to_no_samples(tmp_path):
+    y = tone(220, 1.0)
+    path = tmp_path / "sound.wav"
+    sf.write(path, y, SR)
+    summary = player.summarise(y, sr=SR, path=path)
+    there = weakref.ref(y)
+    del y
+    gc.collect()
+    assert there() is None
+    assert summary.picture.size

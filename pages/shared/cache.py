@@ -22,20 +22,32 @@ from core.marks import Marks, measure
 from core.params import CleanParams
 from core.store import Workspace
 
+LONG_S = 60.0  # from here on few results are kept
 
-def _by_owner(max_entries: int, spinner: str | bool):
-    """Cache a function of (ref, ...) for everybody, or for one visitor where the ref is theirs."""
+
+def _by_owner(max_entries: int, spinner: str | bool, *, most_long: int | None = None):
+    """Cache a function of (ref, ...) for everybody, or for one visitor where the ref is theirs.
+
+    Of recordings longer than LONG_S at most ``most_long`` entries are kept: a signal of ten minutes
+    takes 115 MB, what cleaning makes of it twice that.
+    """
 
     def decorate(function):
         options = {"max_entries": max_entries, "show_spinner": spinner}
-        for_all = st.cache_resource(**options)(function)
-        for_one = st.cache_resource(scope="session", **options)(function)
+        long_options = options | {"max_entries": most_long or max_entries}
+        caches = {
+            (False, False): st.cache_resource(**options)(function),
+            (True, False): st.cache_resource(scope="session", **options)(function),
+            (False, True): st.cache_resource(**long_options)(function),
+            (True, True): st.cache_resource(scope="session", **long_options)(function),
+        }
 
         @wraps(function)
         def call(ref, *args, **kwargs):
             media = os.environ.get("PHONOSCOPE_MEDIA")
             own = media is not None and ref.path.startswith(media)
-            return (for_one if own else for_all)(ref, *args, version=__version__, **kwargs)
+            is_long = most_long is not None and info(ref).duration_s > LONG_S
+            return caches[own, is_long](ref, *args, version=__version__, **kwargs)
 
         return call
 
@@ -58,6 +70,7 @@ def dataset_facts(path: str, version: str = __version__) -> dict:
         "counts": datasets.counts(found.catalogue()),
         "problems": len(problems),
         "problem_rows": problems.head(200),
+        "notes": found.notes(),
     }
 
 
@@ -67,7 +80,7 @@ def info(ref: ClipRef, version: str) -> AudioInfo:
     return audio.info(ref, limits=Limits.from_env())
 
 
-@_by_owner(8, spinner="Reading audio…")
+@_by_owner(8, spinner="Reading audio…", most_long=2)
 def load(ref: ClipRef, sr: int | None, part: tuple[float, float] | None, version: str):
     """Mono signal and its rate; ``part`` is (start, length) in s of a long file. Read only."""
     start, length = part or (0.0, None)
@@ -76,7 +89,7 @@ def load(ref: ClipRef, sr: int | None, part: tuple[float, float] | None, version
     return y, rate
 
 
-@_by_owner(8, spinner="Cleaning…")
+@_by_owner(8, spinner="Cleaning…", most_long=1)
 def cleaned(
     ref: ClipRef, sr: int | None, part: tuple | None, params: CleanParams, version: str
 ) -> Cleaned:

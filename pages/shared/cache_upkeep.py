@@ -1,0 +1,99 @@
+"""Between runs: let go of what visitors left behind, and collect garbage once for everybody.
+
+Streamlit collects after every run and holds the interpreter's lock meanwhile: with thirty visitors
+that is half of the server's time. Here it is done every few seconds, without what the pages have
+imported by then. Sessions that left wait two minutes for their visitor to come back; their uploads
+and results do not wait.
+"""
+
+import asyncio
+from contextlib import suppress
+import ctypes
+from dataclasses import dataclass, field
+import gc
+import sys
+import time
+
+from streamlit import config, runtime
+
+EVERY_S = 2.0
+COLLECT_S = 10.0
+HEAPS = 2  # as many as processors; glibc makes eight for each, and none is ever quite empty
+ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+MANY_MODULES = 25  # imported since garbage was last collected with all of them
+
+
+@dataclass
+class Upkeep:
+    """What was done when; times are of the monotonic clock, in s."""
+
+    modules: int = 0
+    collected: float = 0.0
+    here: frozenset[str] = field(default_factory=frozenset)
+    some_left: bool = False
+
+    def is_due(self, here: frozenset[str], now: float) -> bool:
+        """Whether garbage shall be collected, with the sessions that are ``here`` now."""
+        self.some_left = self.some_left or bool(self.here - here)
+        self.here = here
+        return now - self.collected >= COLLECT_S and (bool(here) or self.some_left)
+
+    def collect(self, now: float) -> None:
+        """Collect garbage; give memory back to the system where somebody has left."""
+        self.collected, some_left, self.some_left = now, self.some_left, False
+        gc.collect()
+        if len(sys.modules) - self.modules >= MANY_MODULES:
+            gc.freeze()
+            self.modules = len(sys.modules)
+        if some_left:
+            trim()
+
+
+async def keep_up() -> None:
+    """Runs as long as the server; in its event loop, where sessions begin and end."""
+    config.set_option("runner.postScriptGC", False)
+    share_heaps()
+    state = Upkeep()
+    while True:
+        await asyncio.sleep(EVERY_S)
+        if not runtime.exists():
+            continue
+        server = runtime.get_instance()
+        release_uploads(server)
+        release_results(server)
+        sessions = server._session_mgr.list_active_sessions()
+        here = frozenset(info.session.id for info in sessions)
+        if state.is_due(here, time.monotonic()):
+            await asyncio.to_thread(state.collect, time.monotonic())
+
+
+def release_uploads(server: runtime.Runtime) -> None:
+    """Drop uploads of visitors that have left before a page took them."""
+    files = server.uploaded_file_mgr
+    for session_id in list(files.file_storage):
+        if not server.is_active_session(session_id):
+            files.remove_session_files(session_id)
+
+
+def release_results(server: runtime.Runtime) -> None:
+    """Drop what a run made for a visitor who left before its end, and sessions gone for good."""
+    storage = server._session_mgr._session_storage
+    storage._cache.expire()  # otherwise the last ones stay until somebody else leaves
+    for info in storage.list():
+        if info.session._scriptrunner is None:
+            info.session.clear_session_caches()
+
+
+def share_heaps() -> bool:
+    """Let all threads allocate from few heaps; False where the system knows no such thing."""
+    with suppress(OSError, AttributeError, TypeError):
+        return ctypes.CDLL(None).mallopt(ARENA_MAX, HEAPS) == 1
+    return False
+
+
+def trim() -> bool:
+    """Give freed memory back to the system; False where it cannot be asked for."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+        return True
+    return False
