@@ -54,12 +54,14 @@ def own_media(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_home_says_what_is_loaded_and_opens_three_doors():
+def test_home_says_what_is_loaded_and_opens_four_doors():
     at = open_page()
     assert at.title[0].value == "Phonoscope"
-    text = " ".join(m.value for m in at.markdown)
-    assert "synthetic" in text
-    assert len(at.get("page_link")) == 4 + 15
+    assert "synthetic" in " ".join(c.value for c in at.caption)
+    links = [link.proto.label for link in at.get("page_link")]
+    assert len(links) == 13 + 15
+    doors = {"Is it good?", "Ask a model", "Open a data set", "Train", "Evaluate", "Take the tour"}
+    assert doors <= set(links)
 
 
 def test_the_clip_page_shows_three_sounds_on_one_axis_and_three_more_views_of_both_sides():

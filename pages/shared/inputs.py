@@ -16,6 +16,7 @@ from core.errors import VoiceError
 from core.store import Workspace
 from pages.shared import cache, cache_browse, data, session, texts
 from pages.shared.errors import sentence, show_errors
+from pages.shared.recorder import recorded, recorder
 
 DEMO, DATASET, UPLOAD, RECORD = "Demo", "Data", "Upload", "Record"
 OFFERED = 50  # clips of a data set in the list
@@ -34,7 +35,20 @@ class Picked:
 
 
 def pick_clip() -> Picked:
-    """The recording the visitor looks at; the page stops with a hint where there is none yet."""
+    """The recording the visitor looks at; the page stops with a hint where there is none yet.
+
+    What is odd about its file, such as an end that is missing, is said once, here.
+    """
+    picked = _pick()
+    with show_errors():
+        odd = cache.info(picked.ref).warnings
+    if odd:
+        said = " ".join(safe_text.md(text, 300) for text in odd)
+        st.warning(f"This file can be opened, but: {said}", icon=":material/warning:")
+    return picked
+
+
+def _pick() -> Picked:
     st.session_state.setdefault("source", DEMO)
     _follow_link()
     source = st.segmented_control(
@@ -230,15 +244,20 @@ def _upload() -> None:
 
 
 def _record() -> None:
-    turn = st.session_state.setdefault("upload_turn", 0)
-    st.audio_input(
-        "Microphone",
-        sample_rate=48000,
-        key=f"record_{turn}",
-        on_change=_keep_uploads,
-        args=(f"record_{turn}",),
-    )
-    st.caption(texts.BROWSER_RECORDING)
+    recorder(keep=_keep_recording)
+    st.caption(texts.UPLOADS_STAY)
+
+
+def _keep_recording(data: bytes) -> ClipRef | None:
+    mine = session.mine()
+    try:
+        chosen = mine.add(f"Recording {len(mine.clips) + 1}.wav", data)
+    except VoiceError as err:
+        st.session_state["upload_errors"] = [sentence(err)]
+        return None
+    st.session_state["mine"] = chosen
+    reset_window()
+    return mine.clips[chosen][1]
 
 
 def _keep_uploads(key: str) -> None:
@@ -249,8 +268,6 @@ def _keep_uploads(key: str) -> None:
         if not hasattr(uploaded, "getvalue"):  # sent again by a browser after it was taken
             continue
         name, data = session.take(uploaded)
-        if key.startswith("record"):
-            name = f"Recording {len(session.mine().clips) + 1}.wav"
         try:
             st.session_state["mine"] = session.mine().add(name, data)
             reset_window()
@@ -280,4 +297,5 @@ def _pick_mine() -> Picked:
     )
     name, ref = clips[chosen]
     stem = safe_text.filename(name).rsplit(".", 1)[0]
-    return Picked(ref, name, stem, own=True)
+    made = recorded(ref)
+    return Picked(ref, name, stem, note=made.note() if made else "", own=True)
