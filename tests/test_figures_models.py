@@ -113,6 +113,7 @@ def test_reliability_and_coverage_are_drawn_in_percent():
     fig = figures.reliability(found)
     assert fig.data[1].y == pytest.approx(100 * found.right)
     assert fig.data[0].x.tolist() == fig.data[0].y.tolist()
+    assert fig.layout.yaxis.range[0] <= max(0, 100 * np.nanmin(found.low))
     cover = judge.coverage(p)
     fig = figures.coverage_curve(cover, 0.7)
     by_name = {t.name: t for t in fig.data}

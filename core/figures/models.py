@@ -130,7 +130,8 @@ def reliability(found: Calibration) -> go.Figure:
         "<extra></extra>",
     }
     x = {"title": {"text": "Confidence (%)"}, "range": ends}
-    y = {"title": {"text": "Right (%)"}, "range": ends}
+    reach = max(-2.0, min(low, 100 * float(np.nanmin(found.low)) - 3))  # whole whiskers
+    y = {"title": {"text": "Right (%)"}, "range": [reach, 102.0]}
     layout = {"showlegend": True, "legend": ABOVE, "margin": MARGIN | {"t": 34}}
     return figure([diagonal, points], x=x, y=y, height=340, **layout)
 

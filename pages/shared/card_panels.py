@@ -13,6 +13,7 @@ from core.figures import chart_config
 from core.figures import models as figures
 from core.models import card as cards
 from core.models.curves import search_curves
+from core.models.families import MODELS
 from core.models.search import SCORE_COLUMNS
 from core.safe_text import clean, md
 from pages.shared import cache_models as cache
@@ -33,7 +34,7 @@ def card(opened: Opened, judged: Judged) -> None:
     st.markdown(
         f"Trained on {int(number(told.get('clips'), 0)):,} clips{who} "
         f"({md(told.get('data', ''), 160)}). "
-        f"{md(about.get('model_label', judged.trained.params.model))}, split by "
+        f"{md(_model_label(judged))}, split by "
         f"{md(judged.trained.params.split)}, {len(judged.trained.columns):,} inputs of "
         f"{md(about.get('feature_set', ''), 40)}."
     )
@@ -42,7 +43,9 @@ def card(opened: Opened, judged: Judged) -> None:
     with left:
         st.dataframe(
             {
-                "": [clean(n, 40) for n in scores],
+                "Score (0 to 1)" if judged.trained.labels else "Score": [
+                    clean(n, 40) for n in scores
+                ],
                 "Value": [f"{number(v.get('value')):.3f}" for v in scores.values()],
                 "95 % interval": [_between(v) for v in scores.values()],
             },
@@ -67,7 +70,10 @@ def card(opened: Opened, judged: Judged) -> None:
         settings = about.get("settings", dict(judged.trained.params.settings))
         kept = {**dict(settings), **about.get("versions", {}), "seed": judged.trained.params.seed}
         st.dataframe(
-            {"": [clean(n, 40) for n in kept], "Value": [clean(v, 80) for v in kept.values()]},
+            {
+                "Setting": [clean(n, 40) for n in kept],
+                "Value": [clean(v, 80) for v in kept.values()],
+            },
             hide_index=True,
             alt="Settings and versions of the model.",
         )
@@ -116,7 +122,9 @@ def search(opened: Opened, judged: Judged) -> None:
     numbers = [n for n in numbers if rows[n].notna().all()]
     if numbers:
         many = max(range(len(numbers)), key=lambda i: rows[numbers[i]].nunique())
-        setting = st.selectbox("Against", numbers, index=many, key="evaluate_setting")
+        setting = st.selectbox(
+            "Draw the scores against", numbers, index=many, key="evaluate_setting"
+        )
         best = shown.iloc[0]
         st.plotly_chart(
             figures.search_panels(search_curves(rows, setting)),
@@ -154,8 +162,17 @@ def number(value: Any, default: float = float("nan")) -> float:
     return float(value) if isinstance(value, int | float) else default
 
 
+def _model_label(judged: Judged) -> str:
+    """The family of the model as people read it."""
+    key = judged.trained.params.model
+    usual = MODELS[key].label if key in MODELS else key
+    return str(judged.trained.about.get("model_label", usual))
+
+
 def _between(found: dict) -> str:
     low, high = number(found.get("low")), number(found.get("high"))
+    if low == high:
+        return "exact"
     return f"{low:.3f} – {high:.3f}" if np.isfinite([low, high]).all() else "not known"
 
 

@@ -223,6 +223,8 @@ def recognised(chosen: Chosen) -> None:
         if by:
             said.append(f"**{label}**: {', '.join(by + more)}")
     st.caption("  \n".join(said) or "No labels.")
+    for note in found["notes"]:
+        st.caption(f":material/info: {md(note, 300)}")
     if found["problems"]:
         with st.expander(f"{found['problems']:,} rows cannot be used"):
             st.dataframe(found["problem_rows"], hide_index=True)

@@ -157,9 +157,8 @@ def groups(opened: Opened, judged: Judged) -> None:
     )
     few = sum(g.few for g in found)
     more = f" {len(found) - figures.SHOWN} smaller groups are not drawn." if len(found) > 40 else ""
-    st.caption(
-        md(f"{said} {few} of {len(found)} groups rest on fewer than five speakers (hollow).{more}")
-    )
+    thin = f" {few} of {len(found)} groups rest on fewer than five speakers (hollow)."
+    st.caption(md(f"{said}{thin if few else ''}{more}"))
     lines = code.groups(judged.stem, columns, years)
     answered, _ = cache.answers(judged.which)
     place = (str(opened.folder), tuple(columns))
@@ -179,16 +178,17 @@ def confidence(opened: Opened, judged: Judged) -> None:
         float(cover.thresholds[-1]),
         round(usual, 2),
         step=0.01,
+        format="percent",
         key=f"evaluate_threshold_{len(judged.trained.labels)}",
         help="Below it the model would rather not say.",
     )
     at = int(np.abs(cover.thresholds - threshold).argmin())
     right = cover.right[at]
     told = (
-        f"From {threshold:.0%} on, {cover.answered[at]:.0%} of clips are answered, "
-        f"{right:.0%} of those rightly."
+        f"From {100 * threshold:.0f} % on, {100 * cover.answered[at]:.0f} % of clips are answered, "
+        f"{100 * right:.0f} % of those rightly."
         if np.isfinite(right)
-        else f"From {threshold:.0%} on, no clip is answered."
+        else f"From {100 * threshold:.0f} % on, no clip is answered."
     )
     off = f"Confidence and being right differ by {100 * found.ece:.1f} points on average."
     left, other = st.columns(2, gap="medium")
@@ -354,7 +354,7 @@ def _cell(opened: Opened, judged: Judged, true: str, answer: str) -> None:
         f"**{n:,} clip{'s' if n > 1 else ''}** labelled {md(true, 40)}, answered "
         f"{md(answer, 40)}; the surest answer first."
     )
-    notes = [f"Answered {answer} with {c:.0%}" for c in found.confidence]
+    notes = [f"Answered {answer} with {100 * c:.0f} %" for c in found.confidence]
     _hear(opened, found.clip_ids, notes, f"cell_{true}_{answer}")
 
 

@@ -75,8 +75,10 @@ def picture(side: Side, look: Look, axis: str = "log"):
 
 
 def chart(fig, name: str, said: str, caption: bool = True) -> None:
-    """A figure, and what it shows in a sentence of ours."""
+    """A figure that is as tall as the screen allows, and what it shows in a sentence of ours."""
     key = "learn_" + re.sub(r"\W+", "_", name)
-    st.plotly_chart(fig, key=key, alt=said, config=figures.chart_config(name))
+    st.html(f"<style>.st-key-{key} {{ --tall: {fig.layout.height} }}</style>")
+    fig.update_layout(height=None)
+    st.plotly_chart(fig, key=key, alt=said, config=figures.chart_config(name), height="stretch")
     if caption:
         st.caption(md(said, 300))

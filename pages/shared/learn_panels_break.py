@@ -66,7 +66,11 @@ def _doses() -> Harm:
 
 def _verdict(judged: Judged) -> None:
     answer, report = judged.answer, judged.report
-    said = "no answer" if answer.label is None else f"{md(answer.label)}, {answer.probability:.0%}"
+    said = (
+        "no answer"
+        if answer.label is None
+        else f"{md(answer.label)}, {100 * answer.probability:.0f} %"
+    )
     if answer.abstained:
         said += " (it would rather not say)"
     bad = [c for c in report.checks if c.verdict in ("fail", "warn")]

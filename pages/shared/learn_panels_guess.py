@@ -87,7 +87,7 @@ def _end(truth: Truth, said: dict, at: int, place) -> None:
             )
             st.button("Next clip", key="guess_next", on_click=_turn)
         if missing and not done:
-            st.caption(f"{missing} of {len(said)} still to guess.")
+            st.caption(f"{missing} of {len(said)} questions still to answer, then Reveal.")
 
 
 def _reveal(truth: Truth, said: dict) -> None:
@@ -110,7 +110,9 @@ def _reveal(truth: Truth, said: dict) -> None:
         return
     doubt = ", but would rather not say" if answer.abstained else ""
     hit = "right" if answer.label == truth.gender else "wrong"
-    st.markdown(f"The model says **{md(answer.label)}** ({answer.probability:.0%}){doubt}: {hit}.")
+    st.markdown(
+        f"The model says **{md(answer.label)}** ({100 * answer.probability:.0f} %){doubt}: {hit}."
+    )
 
 
 def _count(truth: Truth, said: dict, at: int) -> None:

@@ -76,7 +76,7 @@ def window(voice: Voice, control, stage) -> None:
         chart(
             picture(voice.side(**settings), voice.look(**settings)),
             "stft",
-            f"Windows of {n_fft / SR * 1000:.0f} ms: tells {SR / n_fft:.0f} Hz apart.",
+            f"Windows of {n_fft / SR * 1000:.0f} ms tell {SR / n_fft:.0f} Hz apart.",
         )
         _player(voice)
 
@@ -242,7 +242,7 @@ def balance(_, control, stage) -> None:
             learn.large(fig, HEIGHT + 60),
             "balance",
             f"{clips.counts.sum()} clips by {people.counts.sum()} speakers. Always the largest "
-            f"group would be right for {clips.share:.0%} of the labelled clips.",
+            f"group would be right for {100 * clips.share:.0f} % of the labelled clips.",
         )
 
 

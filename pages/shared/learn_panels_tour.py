@@ -46,7 +46,8 @@ def _ask(step: Step) -> None:
 
 def _ways() -> int:
     """The buttons, and the number of the step that they have led to."""
-    if not st.query_params.get("step"):
+    if st.query_params.get("step", "") not in NUMBERS:  # a link to no step
+        st.query_params.pop("step", None)
         st.session_state.setdefault("step", NUMBERS[0])
     with st.container(horizontal=True, vertical_alignment="center", key="tour_ways"):
         back = st.container(width="content")

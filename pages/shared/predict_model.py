@@ -98,6 +98,7 @@ def threshold(model: Model) -> float:
         0.99,
         min(max(told, least), 0.99),
         0.01,
+        format="percent",
         key=f"predict_threshold_{filename(model.name)}_{len(model.labels)}",
         persist_state="session",
         help="The model would rather not say where its probability is below this. Higher: fewer "

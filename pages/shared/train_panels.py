@@ -295,7 +295,7 @@ def _inputs(there: Choices, target: str) -> tuple[str, ...]:
     labels = [n for n in there.extra if n != target and not (n in ages and target in ages)]
     if labels:
         told = st.multiselect(
-            "and it is told",
+            "What it is told besides",
             labels,
             format_func=target_label,
             key=f"train_told_{target}",
