@@ -35,7 +35,9 @@ OFFLINE = """async (el, channels) => {
     source.start();
     await el.recorder.capture(context, source, channels, (block) => blocks.push(block));
     await context.startRendering();
-    while (blocks.length * 1024 < n) await new Promise((done) => setTimeout(done, 10));
+    for (let tries = 0; blocks.length * 1024 < n && tries < 500; tries++) {
+        await new Promise((done) => setTimeout(done, 10));
+    }
     let wrong = 0, at = 0;
     for (const block of blocks) {
         for (let i = 0; i < block[0].length; i++, at++) {
