@@ -72,6 +72,7 @@ def test_the_clip_page_stays_usable_after_every_kind_of_file(page, server):
     warning = page.get_by_text("This file can be opened, but")
     for name, data, wished in hostile_files():
         upload(page, name, data)
+        settle(page)  # the next file comes when this one is shown
         if wished == REFUSED:
             expect(error).to_have_count(1, timeout=30_000)
             expect(error).to_contain_text(name.split(".")[0])
