@@ -1,7 +1,10 @@
 """Signals whose answer is known, files made of them, and where the shared recordings are."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 import os
 from pathlib import Path
+import sys
 
 from browser import CHROMIUM, FLAGS, serve, watch
 from hypothesis import settings
@@ -29,6 +32,20 @@ def voice(f0: float = 120.0, duration_s: float = 1.0, sr: int = SR, seed: int = 
     y = y * (0.55 - 0.45 * np.cos(2 * np.pi * 4 * t))
     y = y + 0.003 * np.random.default_rng(seed).standard_normal(t.size)
     return (0.5 * y / np.abs(y).max()).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """AppTest leaves its script as ``__main__``, which new processes would run again."""
+    kept = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = kept
+
+
+def to_the_end(coroutine) -> None:
+    """Run a coroutine; in a thread, because Playwright's loop runs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture

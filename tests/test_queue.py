@@ -13,6 +13,7 @@ from streamlit.runtime.session_manager import SessionInfo
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
+from conftest import to_the_end
 from core import jobs, turns
 from core.errors import ParameterError
 from core.turns import Line
@@ -207,5 +208,5 @@ def test_upkeep_collects_in_place_of_every_run(monkeypatch):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(cache_upkeep.keep_up(), 0.01)
 
-    asyncio.run(for_a_moment())
+    to_the_end(for_a_moment())
     assert options == {"runner.postScriptGC": False, "heaps": True}
