@@ -46,8 +46,9 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# One process for the tests with a browser, one for the others: see tests/conftest.py.
 test: setup-dev chromium lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

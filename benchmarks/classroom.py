@@ -159,7 +159,7 @@ async def lesson(server: Server, i: int, args: argparse.Namespace, seen: Seen) -
             if i % OWN == OWN - 1:
                 await pupil.change("source", ["Upload"])
                 sound = await asyncio.to_thread(recording, i)
-                seen.note(await pupil.upload("upload_0", f"{i}.wav", sound), seen.opened)
+                seen.note(await pupil.upload("upload", f"{i}.wav", sound), seen.opened)
             for _ in range(args.changes):
                 await asyncio.gather(asyncio.sleep(rng.uniform(*args.think)), pupil.listen())
                 run, what = await pupil.change_any()

@@ -76,7 +76,7 @@ async def opened(visitor: Visitor, path: Path) -> int:
     """Upload a clip and return the bytes of the run that shows it."""
     await visitor.run()
     await visitor.change("source", ["Upload"])
-    run = await visitor.upload("upload_0", path.name, path.read_bytes())
+    run = await visitor.upload("upload", path.name, path.read_bytes())
     if run.exceptions:
         raise RuntimeError(run.exceptions)
     return run.received

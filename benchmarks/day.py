@@ -40,7 +40,6 @@ from benchmarks.classroom import (
     share,
 )
 from benchmarks.client import Server
-from benchmarks.pages import key_of
 
 PAGES = (
     "",
@@ -102,7 +101,7 @@ class Passer(Pupil):
 
     async def leave_an_upload(self) -> None:
         """Send a recording and leave before a page takes it."""
-        sent = asyncio.create_task(self.upload("upload_0", "left.wav", recording_of(self.rng)))
+        sent = asyncio.create_task(self.upload("upload", "left.wav", recording_of(self.rng)))
         await asyncio.sleep(self.rng.uniform(0.02, 0.3))
         sent.cancel()
         with suppress(asyncio.CancelledError):
@@ -134,8 +133,7 @@ async def visit(server: Server, i: int, seed: int, seen: Seen) -> None:
             if ends == 9:
                 return await passer.leave_an_upload()
             if uploads:
-                turn = next(k for k in map(key_of, passer.widgets) if k.startswith("upload_"))
-                seen.note(await passer.upload(turn, "mine.wav", recording_of(rng)), seen.opened)
+                seen.note(await passer.upload("upload", "mine.wav", recording_of(rng)), seen.opened)
             for page in (first, rng.choice(PAGES)):
                 what = page
                 if page != first:

@@ -18,6 +18,19 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")  # the same examples in every run
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side: all tests with a browser, first, and the others file by file."""
+
+    def browser(item: pytest.Item) -> bool:
+        return item.get_closest_marker("browser") is not None
+
+    items.sort(key=lambda item: not browser(item))
+    for item in items:
+        group = "browser" if browser(item) else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def tone(f0: float, duration_s: float = 1.0, sr: int = SR, amplitude: float = 0.5) -> np.ndarray:
     """A sine, float32, mono."""
     t = np.arange(round(duration_s * sr)) / sr
@@ -46,6 +59,15 @@ def to_the_end(coroutine) -> None:
     """Run a coroutine; in a thread, because Playwright's loop runs in this one."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, coroutine).result()
+
+
+def attach(at, name: str, content: bytes) -> None:
+    """Upload a file on a page under AppTest, beside those that are there, as a browser does."""
+    uploader = at.file_uploader[0]
+    if uploader.accept_multiple_files:
+        uploader._files = uploader._get_files_to_register()
+    uploader.upload(name, content).run()
+    assert not at.exception, at.exception
 
 
 @pytest.fixture

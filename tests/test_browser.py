@@ -12,7 +12,7 @@ import numpy as np
 from playwright.sync_api import expect
 import pytest
 
-from conftest import voice
+from conftest import SR, voice
 from core import audio
 
 pytestmark = [
@@ -36,7 +36,6 @@ def encoded(y: np.ndarray, sr: int, container: str, codec: str) -> bytes:
 
 def upload(page, name: str, data: bytes) -> None:
     chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
-    expect(chooser).to_have_count(1, timeout=30_000)  # the one before it has gone
     chooser.set_input_files(
         files=[{"name": name, "mimeType": "application/octet-stream", "buffer": data}]
     )
@@ -68,6 +67,7 @@ def test_from_home_to_a_cleaned_demo_clip_and_back_by_its_link(page, server):
 
 def the_player(page):
     """The player of the clip page, with its pictures."""
+    settle(page)  # else the one of the clip before may be there too
     found = page.locator(".player[data-drawn]:not(.small)")
     expect(found).to_be_visible(timeout=60_000)
     expect(found).to_have_attribute("data-pictured", re.compile("."), timeout=30_000)
@@ -156,6 +156,28 @@ def test_uploads_of_mp3_and_m4a_open_and_a_broken_one_leaves_the_page_usable(pag
     expect(page.get_by_role("heading", name="two.m4a")).to_be_visible()
     choose(page, "mine", "one.mp3")
     expect(page.get_by_role("heading", name="one.mp3")).to_be_visible(timeout=30_000)
+
+
+def test_a_file_that_comes_while_another_is_taken_over_is_not_lost(page, server):
+    go(page, f"{server}/clip")
+    page.get_by_role("radio", name="Upload").click()
+    settle(page)
+    held = []
+    page.route("**/upload_file/**", lambda route: held.append(route))
+    late = {
+        "name": "late.wav",
+        "mimeType": "audio/wav",
+        "buffer": audio.encode_wav(voice(130), sr=SR, bits=16),
+    }
+    chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
+    with page.expect_request("**/upload_file/**"):
+        chooser.set_input_files(files=[late])
+    page.unroute("**/upload_file/**")
+    upload(page, "first.wav", audio.encode_wav(voice(210), sr=SR, bits=16))
+    for route in held:
+        route.continue_()
+    page.locator(".st-key-mine input").click()
+    expect(page.get_by_role("option")).to_have_count(2, timeout=30_000)
 
 
 def test_a_recording_from_the_microphone_opens(page, server):

@@ -8,7 +8,7 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
-from conftest import tone, voice
+from conftest import attach, tone, voice
 from core import audio
 
 MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
@@ -161,9 +161,8 @@ def test_an_upload_is_shown_and_the_servers_copy_is_in_the_visitors_folder(own_m
 def test_a_broken_upload_gives_one_sentence_and_keeps_what_was_there(own_media):
     at = open_page(CLIP)
     at.button_group(key="source").set_value("Upload").run()
-    at.file_uploader[0].upload("good.wav", wav(tone(200))).run()
-    at.file_uploader[0].upload("bad.wav", b"this is no sound at all" * 50).run()
-    assert not at.exception
+    attach(at, "good.wav", wav(tone(200)))
+    attach(at, "bad.wav", b"this is no sound at all" * 50)
     assert len(at.error) == 1
     assert "bad" in at.error[0].value
     assert at.title[0].value.replace("\\", "") == "good.wav"
@@ -229,16 +228,22 @@ def test_old_sounds_make_room(own_media, monkeypatch):
     assert 0 < sum(sizes) < 500_000 + 3 * max(sizes)
 
 
-def test_an_upload_that_was_taken_already_is_passed_over(monkeypatch):
-    """A browser may send the state of an uploader that is gone; its file has been released."""
-    from streamlit.runtime.uploaded_file_manager import DeletedFile
+def test_what_is_removed_from_the_list_of_uploads_is_deleted(own_media):
+    def staged(*names):
+        at.file_uploader[0].set_value([(n, wav(tone(len(n) * 100)), "") for n in names]).run()
+        assert not at.exception
+        return sorted(p.name for p in own_media.rglob("uploads/*/*"))
 
-    from pages.shared import inputs
-
-    state = {"upload_0": [DeletedFile("gone")]}
-    monkeypatch.setattr(inputs.st, "session_state", state)
-    inputs._keep_uploads("upload_0")
-    assert state["upload_errors"] == []
+    at = open_page(CLIP)
+    at.button_group(key="source").set_value("Upload").run()
+    assert staged("a.wav", "bb.wav") == ["a.wav", "bb.wav"]
+    at.button_group(key="source").set_value("Demo").run()
+    at.button_group(key="source").set_value("Upload").run()
+    assert at.selectbox(key="mine").options == ["bb.wav", "a.wav"]
+    assert staged("ccc.wav", "dddd.wav") == ["a.wav", "bb.wav", "ccc.wav", "dddd.wav"]
+    assert staged("dddd.wav") == ["a.wav", "bb.wav", "dddd.wav"]
+    assert staged() == ["a.wav", "bb.wav"]
+    assert at.title[0].value.replace("\\", "") == "bb.wav"
 
 
 def test_the_features_of_a_long_recording_wait_to_be_asked_for(monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
-from conftest import voice
+from conftest import attach, voice
 from core import audio, datasets, player, quality
 from core.audio import ClipRef
 from core.figures import quality as drawings
@@ -34,8 +34,7 @@ def open_check(**query: str) -> AppTest:
 
 
 def upload(at: AppTest, name: str, y: np.ndarray, sr: int = 16_000) -> None:
-    at.file_uploader[0].upload(name, audio.encode_wav(y, sr=sr, bits=16)).run()
-    assert not at.exception, at.exception
+    attach(at, name, audio.encode_wav(y, sr=sr, bits=16))
 
 
 def rows(at: AppTest) -> dict[str, dict]:

@@ -13,7 +13,7 @@ import soundfile as sf
 import streamlit
 from streamlit.testing.v1 import AppTest
 
-from conftest import ROOT, SR, tone, voice
+from conftest import ROOT, SR, attach, tone, voice
 from core import audio, cli, datasets, jobs
 from core.audio import ClipRef
 from core.figures import predict as figures
@@ -72,13 +72,8 @@ def uploading(**clips: np.ndarray) -> AppTest:
     at = open_page()
     at.button_group(key="source").set_value("Upload").run()
     for name, y in clips.items():
-        add(at, f"{name}.wav", wav(y))
+        attach(at, f"{name}.wav", wav(y))
     return at
-
-
-def add(at: AppTest, name: str, content: bytes) -> None:
-    at.file_uploader[0].upload(name, content).run()
-    assert not at.exception, at.exception
 
 
 def headline(at: AppTest) -> str:
@@ -184,7 +179,7 @@ def test_an_uploaded_model_is_asked_and_a_hostile_one_is_refused_with_a_sentence
     at = open_page(clip="demo_clean")
     at.selectbox(key="predict_model").set_value(predict_model.OWN_FILE).run()
     assert "Add a model file" in said(at)
-    add(at, "theirs.model", kept().read_bytes())
+    attach(at, "theirs.model", kept().read_bytes())
     before = headline(at)
     mark = tmp_path / "ran"
     for name, content in {
@@ -192,7 +187,7 @@ def test_an_uploaded_model_is_asked_and_a_hostile_one_is_refused_with_a_sentence
         "half.model": kept().read_bytes()[:5_000],
         "empty.model": b"",
     }.items():
-        add(at, name, content)
+        attach(at, name, content)
         (error,) = at.error
         assert name in error.value.replace("\\", "")
         assert headline(at) == before
@@ -214,7 +209,7 @@ class Touch:
 def test_a_broken_recording_gives_a_sentence_and_keeps_the_last_answer():
     at = uploading(good=voice(120, 2.0))
     before = headline(at)
-    add(at, "broken.wav", b"RIFF\x00\x00\x00\x00WAVEnonsense" * 20)
+    attach(at, "broken.wav", b"RIFF\x00\x00\x00\x00WAVEnonsense" * 20)
     (error,) = at.error
     assert "broken.wav" in error.value.replace("\\", "")
     assert at.subheader[0].value.replace("\\", "") == "good.wav"

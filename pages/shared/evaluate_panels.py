@@ -12,15 +12,16 @@ from core.models import shipped
 from core.models.base import Predictions
 from core.models.groups import GroupScore
 from core.models.judge import Scores
-from core.safe_text import clean, filename, md
+from core.safe_text import clean, md
 from pages.shared import cache_models as cache
 from pages.shared import evaluate_code as code
 from pages.shared import leak_panels as tests
-from pages.shared import models, play, selection, session
+from pages.shared import models, play, selection
 from pages.shared import train_panels as train
 from pages.shared.cache_models import Which
 from pages.shared.card_panels import card, download, number, search
 from pages.shared.data import Opened
+from pages.shared.model_file import own_model
 from pages.shared.models import Judged
 
 SHIPPED, OWN_FILE = "The shipped model", "A file of your own…"
@@ -275,34 +276,11 @@ def _judge_on(answered: bool, share: float, path: str) -> str:
 
 def _own_file() -> Path:
     """The uploaded model; the page stops while there is none."""
-    turn = st.session_state.setdefault("evaluate_turn", 0)
-    st.file_uploader(
-        "Model file",
-        key=f"evaluate_file_{turn}",
-        on_change=_keep_upload,
-        args=(f"evaluate_file_{turn}",),
-        help="A file downloaded from Train. What it may hold is checked before anything runs.",
-    )
-    kept = st.session_state.get("evaluate_upload")
-    if not kept or not Path(kept).is_file():
+    kept = own_model("evaluate_file")
+    if kept is None:
         st.info("Add a model file: it stays in a folder of your own until you close the page.")
         st.stop()
-    return Path(kept)
-
-
-def _keep_upload(key: str) -> None:
-    uploaded = st.session_state.get(key)
-    if uploaded is None or not hasattr(uploaded, "getvalue"):
-        return
-    name, data = session.take(uploaded)
-    folder = session.mine().folder / "models"
-    folder.mkdir(exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
-    path = folder / filename(name, "model")
-    path.write_bytes(data)
-    st.session_state["evaluate_upload"] = str(path)
-    st.session_state["evaluate_turn"] += 1
+    return kept
 
 
 def _unit(score: Any) -> str:

@@ -17,6 +17,7 @@ from core.store import Workspace
 from pages.shared import cache, cache_browse, data, session, texts
 from pages.shared.errors import sentence, show_errors
 from pages.shared.recorder import recorded, recorder
+from pages.shared.uploads import uploader
 
 DEMO, DATASET, UPLOAD, RECORD = "Demo", "Data", "Upload", "Record"
 OFFERED = 50  # clips of a data set in the list
@@ -230,14 +231,13 @@ def _voice_title(row) -> str:
 
 
 def _upload() -> None:
-    turn = st.session_state.setdefault("upload_turn", 0)
-    st.file_uploader(
+    uploader(
         "Sound files",
+        "upload",
+        keep=_keep_upload,
+        let_go=_let_go,
         type=list(audio_suffixes()),
         accept_multiple_files=True,
-        key=f"upload_{turn}",
-        on_change=_keep_uploads,
-        args=(f"upload_{turn}",),
         help="WAV, FLAC, OGG, Opus, MP3, AIFF, M4A, WebM, AMR, 3GP, WMA and more.",
     )
     st.caption(texts.UPLOADS_STAY)
@@ -250,31 +250,27 @@ def _record() -> None:
 
 def _keep_recording(data: bytes) -> ClipRef | None:
     mine = session.mine()
+    chosen = _keep_upload(f"Recording {len(mine.clips) + 1}.wav", data)
+    return None if chosen is None else mine.clips[chosen][1]
+
+
+def _keep_upload(name: str, data: bytes) -> str | None:
+    """Move a file to the visitor's folder and show it; None, and a sentence, if it is refused."""
     try:
-        chosen = mine.add(f"Recording {len(mine.clips) + 1}.wav", data)
+        chosen = session.mine().add(name, data)
     except VoiceError as err:
-        st.session_state["upload_errors"] = [sentence(err)]
+        st.session_state.setdefault("upload_errors", []).append(sentence(err))
         return None
     st.session_state["mine"] = chosen
     reset_window()
-    return mine.clips[chosen][1]
+    return chosen
 
 
-def _keep_uploads(key: str) -> None:
-    """Move what arrived to the visitor's folder; a new widget key lets go of the widget's copy."""
-    arrived = st.session_state.get(key) or []
-    errors = []
-    for uploaded in arrived if isinstance(arrived, list) else [arrived]:
-        if not hasattr(uploaded, "getvalue"):  # sent again by a browser after it was taken
-            continue
-        name, data = session.take(uploaded)
-        try:
-            st.session_state["mine"] = session.mine().add(name, data)
-            reset_window()
-        except VoiceError as err:
-            errors.append(sentence(err))
-    st.session_state["upload_errors"] = errors
-    st.session_state["upload_turn"] = st.session_state.get("upload_turn", 0) + 1
+def _let_go(clip_id: str) -> None:
+    session.mine().remove(clip_id)
+    if st.session_state.get("mine") == clip_id:
+        del st.session_state["mine"]
+        reset_window()
 
 
 def _show_notice() -> None:

@@ -1,6 +1,6 @@
 """Which model the page Predict asks, about which recording, and when it would rather not say.
 
-State: ``predict_model`` names the model, ``predict_upload`` holds the path of the visitor's own.
+State: ``predict_model`` names the model.
 """
 
 from dataclasses import dataclass
@@ -9,13 +9,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.errors import VoiceError
 from core.models import shipped
 from core.models.files import Loaded
 from core.safe_text import clean, filename
-from pages.shared import cache_predict, card_panels, data, models, session
-from pages.shared.errors import sentence
+from pages.shared import cache_predict, card_panels, data, models
 from pages.shared.inputs import Picked
+from pages.shared.model_file import own_model
 
 SHIPPED, OWN_FILE = "The shipped model", "A file of your own…"
 
@@ -66,7 +65,7 @@ def choose_model() -> Path | None:
         "opened last, or a file.",
     )
     st.query_params["model"] = name
-    return shipped.PATH if name == SHIPPED else kept.get(name) or _own_model()
+    return shipped.PATH if name == SHIPPED else kept.get(name) or own_model("predict_file")
 
 
 def open_model(path: Path | None) -> Model:
@@ -114,43 +113,3 @@ def threshold(model: Model) -> float:
             )
         st.caption(f"Of clips it had not learnt from, it then answers {right}")
     return value
-
-
-def _own_model() -> Path | None:
-    """The visitor's own model file; None while there is none."""
-    turn = st.session_state.setdefault("predict_turn", 0)
-    st.file_uploader(
-        "Model file",
-        key=f"predict_file_{turn}",
-        on_change=_keep_model,
-        args=(f"predict_file_{turn}",),
-        help="A file downloaded from Train. What it holds is checked before anything of it runs.",
-    )
-    refused = st.session_state.pop("predict_refused", "")
-    if refused:
-        st.error(refused, icon=":material/error:")
-    kept = st.session_state.get("predict_upload")
-    return Path(kept) if kept and Path(kept).is_file() else None
-
-
-def _keep_model(key: str) -> None:
-    """Take an uploaded model if it can be trusted; else say why, and keep the one before."""
-    uploaded = st.session_state.get(key)
-    if uploaded is None or not hasattr(uploaded, "getvalue"):
-        return
-    name, content = session.take(uploaded)
-    st.session_state["predict_turn"] += 1
-    folder = session.mine().folder / "predict" / str(st.session_state["predict_turn"])
-    folder.mkdir(parents=True)
-    path = folder / filename(name, "model")
-    path.write_bytes(content)
-    try:
-        open_model(path)
-    except VoiceError as err:
-        path.unlink()
-        st.session_state["predict_refused"] = sentence(err)
-        return
-    old = st.session_state.get("predict_upload")
-    if old:
-        Path(old).unlink(missing_ok=True)
-    st.session_state["predict_upload"] = str(path)

@@ -49,8 +49,13 @@ class Mine:
             raise
         self.clips = {clip_id: (name, ref), **self.clips}
         for old in list(self.clips)[MAX_UPLOADS:]:
-            shutil.rmtree(Path(self.clips.pop(old)[1].path).parent)
+            self.remove(old)
         return clip_id
+
+    def remove(self, clip_id: str) -> None:
+        """Delete a recording; nothing happens where it is gone already."""
+        if clip_id in self.clips:
+            shutil.rmtree(Path(self.clips.pop(clip_id)[1].path).parent, ignore_errors=True)
 
     def sound(self, key: str) -> Path:
         """Where the sound named ``key`` lies, making room for it."""
