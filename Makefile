@@ -48,7 +48,7 @@ lint: setup-dev
 
 # One process for the tests with a browser, one for the others: see tests/conftest.py.
 test: setup-dev chromium lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

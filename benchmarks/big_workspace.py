@@ -64,8 +64,8 @@ def paint(workspace: Workspace, seed: int = 0) -> None:
     """Mel pictures of noise for as many clips as the page of mean mels takes."""
     place = mel_images.mels_folder(workspace)
     place.mkdir(exist_ok=True)
-    mel_images._keep_recipe(place, mel_images.recipe_of(workspace))
-    parts = mel_images._Parts(place, mel_images._wanted(workspace, MOST_CLIPS))
+    wanted = mel_images._wanted(workspace, MOST_CLIPS)
+    parts = mel_images._Parts(place, wanted, mel_images.recipe_of(workspace))
     rng = np.random.default_rng(seed)
     for unit in parts.missing():
         shape = (len(unit.items), mel_images.BANDS, mel_images.FRAMES)

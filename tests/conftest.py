@@ -11,6 +11,7 @@ from hypothesis import settings
 import numpy as np
 import pytest
 import soundfile as sf
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 SR = 16_000
@@ -18,17 +19,22 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")  # the same examples in every run
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side: all tests with a browser, first, and the others file by file."""
+    """Tests with a browser come first: they take longest."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_browser"))
 
-    def browser(item: pytest.Item) -> bool:
-        return item.get_closest_marker("browser") is not None
 
-    items.sort(key=lambda item: not browser(item))
-    for item in items:
-        group = "browser" if browser(item) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+class Side(LoadScopeScheduling):
+    """One process has all tests with a browser, and so one server; others take file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "browser" if "/test_browser" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> Side:
+    """What ``-n`` asks for; see the Makefile."""
+    return Side(config, log)
 
 
 def tone(f0: float, duration_s: float = 1.0, sr: int = SR, amplitude: float = 0.5) -> np.ndarray:

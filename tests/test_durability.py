@@ -167,18 +167,18 @@ def pictures(folder: Path):
 @pytest.mark.parametrize("kind", ["images-00000.npy", "bands-00000.npy", "clips-00000.json"])
 def test_damaged_mel_pictures_are_set_aside_made_again_and_told(tmp_path, kind):
     wanted, answers = pictures(tmp_path / "mels")
-    parts = mel_images._Parts(tmp_path / "mels", wanted)
+    parts = mel_images._Parts(tmp_path / "mels", wanted, {})
     parts.write(parts.missing()[0].number, answers)
-    again = mel_images._Parts(tmp_path / "mels", wanted)
+    again = mel_images._Parts(tmp_path / "mels", wanted, {})
     assert (again.messages, again.missing()) == ([], [])
     flip(tmp_path / "mels" / kind)
-    again = mel_images._Parts(tmp_path / "mels", wanted)
+    again = mel_images._Parts(tmp_path / "mels", wanted, {})
     assert "set aside" in again.messages[0]
     (unit,) = again.missing()
     assert (unit.number, len(unit.items)) == (1, 3)  # a number that no cache has seen
     assert list((tmp_path / "mels").glob(f"{kind}.damaged-*"))
     again.write(unit.number, answers)
-    assert mel_images._Parts(tmp_path / "mels", wanted).messages == []
+    assert mel_images._Parts(tmp_path / "mels", wanted, {}).messages == []
 
 
 # Disks that refuse

@@ -14,6 +14,7 @@ from conftest import SR, tone, voice
 from core import datasets
 from core.eda import browsing, thumbnails
 from core.errors import DatasetError, ParameterError
+from core.extract import has_sound
 from core.filters import Filter, Selection
 from core.notes import Notes
 from core.store import StoreError, Workspace, import_table, is_imported
@@ -295,7 +296,7 @@ def test_a_table_alone_becomes_a_workspace(tmp_path):
     assert table["f0_median"].isna().tolist() == [False, True]
     assert table["f0_95perc"].isna().tolist() == [False, True]
     assert made.status().done == 2
-    assert not browsing.has_sound(made)
+    assert not has_sound(made)
     specs = browsing.specs_of("table", made.columns)
     assert specs["f0_median"].unit == "Hz"
     assert "8,000 Hz" in specs["f0_median"].caveat

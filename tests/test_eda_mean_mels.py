@@ -12,6 +12,7 @@ from core.cli import main
 from core.eda import mean_mels, mel_images
 from core.eda.mel_images import FRAMES, STEP_DB
 from core.errors import AudioReadError, DatasetError, ParameterError
+from core.extract import has_sound
 from core.figures import mean_mels as figures
 from core.filters import Filter, Selection
 from core.spectra import mel_freqs
@@ -174,7 +175,7 @@ def test_a_damaged_part_is_made_again(tones, tmp_path):
     copy = Workspace.open(folder)
     images = mel_images.open_images(copy)
     part.write_bytes(part.read_bytes()[:1000])
-    with pytest.raises(StoreError, match="Make the pictures again"):
+    with pytest.raises(StoreError, match="Make the mel pictures again"):
         list(images.read(np.arange(3), "images"))
     assert len(mel_images.open_images(copy)) == 0
     assert mel_images.make(folder, workers=1).done == 28
@@ -193,7 +194,7 @@ def test_pictures_of_another_recipe_are_not_used(tones, tmp_path):
 def test_a_table_without_sound_says_so(tmp_path):
     table = pd.DataFrame({"clip_id": ["a", "b"], "path": "", "size": 0, "mtime_ns": 0})
     made = workspace_of(tmp_path / "w", table.assign(text=None))
-    assert not mel_images.has_sound(made)
+    assert not has_sound(made)
     with pytest.raises(DatasetError, match="without sound"):
         mel_images.make(made.folder)
 

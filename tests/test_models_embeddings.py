@@ -526,13 +526,26 @@ def test_a_clip_that_fails_is_told_and_a_cancelled_run_goes_on(tmp_path, wav, sa
     assert np.isfinite(embeddings.read(made, ["c/1", "c/silent"])[:, 0]).tolist() == [True, False]
 
 
-def test_a_damaged_part_says_so_and_a_changed_network_is_refused(tmp_path, wav, saved):
+def test_a_damaged_part_is_set_aside_and_made_again_and_a_changed_network_is_refused(
+    tmp_path, wav, saved
+):
     made = workspace_of(tmp_path / "w", [wav(voice(), "1.wav")])
     embeddings.embed_workspace(made, saved(power(["n"])), workers=1)
     folder = made.folder / "embeddings"
-    (folder / "vectors-00000.npy").write_bytes(b"no array")
+    before = embeddings.read(made, ["c/1"])
+    part = folder / "vectors-00000.npy"
+    whole = part.read_bytes()
+    part.write_bytes(b"x" * len(whole))
     with pytest.raises(StoreError, match="damaged or gone"):
         embeddings.read(made, ["c/1"])
+    for bad in (b"x" * len(whole), whole[:-1] + b"?", b"short"):
+        part = max(folder.glob("vectors-*.npy"))
+        part.write_bytes(bad)
+        summary = embeddings.embed_workspace(made, saved(power(["n"])), workers=1)
+        assert summary.done == 1
+        assert "set aside" in summary.messages[0]
+        assert np.array_equal(embeddings.read(made, ["c/1"]), before)
+    assert embeddings.embed_workspace(made, saved(power(["n"])), workers=1).done == 0
     (folder / "network.onnx").write_bytes(several().SerializeToString())
     with pytest.raises(ModelError, match="was changed"):
         embeddings.network_of(made)

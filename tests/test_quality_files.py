@@ -8,11 +8,12 @@ import pytest
 from test_quality import noise, scene
 
 from conftest import SR, voice
-from core import extract, quality
+from core import quality
 from core.audio import ClipRef
 from core.eda import checks as command
 from core.eda import selecting
 from core.errors import AudioReadError, DatasetError
+from core.extract import _beside
 from core.extract._worker import row_of
 from core.filters import Selection
 from core.quality import CheckParams, columns
@@ -102,7 +103,7 @@ class Here:
 
 @pytest.fixture
 def here(monkeypatch):
-    monkeypatch.setattr(extract, "Crew", Here)
+    monkeypatch.setattr(_beside, "Crew", Here)
 
 
 def rows(workspace) -> pd.DataFrame:

@@ -333,9 +333,3 @@ def code_for(columns: Sequence[str], order_by: str, descending: bool) -> str:
             "print(speakers.sort_values('clips', ascending=False))",
         ]
     return "\n".join(lines)
-
-
-def has_sound(workspace: Workspace) -> bool:
-    """Whether at least one clip has a recording."""
-    found = workspace.query("SELECT 1 AS one FROM clips WHERE path <> '' LIMIT 1")
-    return bool(len(found))

@@ -12,42 +12,33 @@ what was done to the sound before.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from hashlib import md5
-import json
 import os
 from pathlib import Path
-import time
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-import zlib
 
 import numpy as np
 
-from core.errors import AudioReadError, DatasetError, ParameterError
+from core.errors import AudioReadError, ParameterError
 from core.extract import (
-    Cancelled,
-    Crew,
+    ArrayParts,
     Progress,
-    Run,
     Summary,
-    discard,
-    in_archive_order,
-    is_packed,
-    local_path,
+    array_parts,
+    array_path,
+    at_least_one,
+    cleaning_of,
+    clips_with_sound,
+    fill_beside,
+    keep_recipe,
+    part_number,
+    read_json,
+    read_rows,
+    sound_of,
 )
 from core.params import SpectraParams
-from core.store import (
-    StoreError,
-    Unit,
-    Workspace,
-    locked,
-    remove_temporaries,
-    shown,
-    speaking,
-    write_whole,
-)
+from core.store import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,14 +49,16 @@ BANDS, FRAMES = 128, 93
 BLOCK = (2, 3)  # bands and frames summed to one block
 TOP_DB = 80.0
 STEP_DB = TOP_DB / 255
-PART = 256  # clips
 KINDS = {
     "images": ((BANDS, FRAMES), np.uint8),
     "blocks": ((BANDS // BLOCK[0], FRAMES // BLOCK[1]), np.uint16),
     "bands": ((BANDS,), np.uint16),
 }
+WHAT = "mel pictures"
 _VERSION = 1
-_HEADER = 128  # bytes before the numbers of a .npy file
+_ROW_BYTES = {
+    kind: int(np.prod(shape)) * np.dtype(dtype).itemsize for kind, (shape, dtype) in KINDS.items()
+}
 
 
 def picture(y: np.ndarray, *, sr: int) -> tuple[np.ndarray, int]:
@@ -116,31 +109,9 @@ def picture(y: np.ndarray, *, sr: int) -> tuple[np.ndarray, int]:
 
 def measure(item: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The picture of a clip of the catalogue; called by the workers."""
-    from core import audio
-    from core.audio import ClipRef, Limits
-
-    path, is_copy = local_path(dict(item))
-    try:
-        as_it_is = is_copy or int(item["size"]) <= 0  # imported tables do not know their files
-        ref = ClipRef.of(path) if as_it_is else ClipRef(path, item["size"], item["mtime_ns"])
-        padding = bool(recipe.get("keep_padding"))
-        y, sr = audio.load(ref, SR, limits=Limits.from_env(), keep_padding=padding)
-    finally:
-        if is_copy:
-            discard(path)
-    seconds = y.size / sr
-    if recipe.get("clean") == "article":
-        from core.clean import clean
-        from core.params import ARTICLE_CLEAN
-
-        y = clean(y, sr=sr, params=ARTICLE_CLEAN).y
-    levels, frames = picture(y, sr=sr)
+    y, seconds = sound_of(item, recipe)
+    levels, frames = picture(y, sr=SR)
     return {"values": {"frames": frames}, "vectors": {"image": levels}, "seconds": seconds}
-
-
-def has_sound(workspace: Workspace) -> bool:
-    """Whether the workspace knows a file of any clip; a table of features alone does not."""
-    return "path" in workspace.label_columns() and workspace.count("path <> ''") > 0
 
 
 def make(
@@ -178,25 +149,19 @@ def make(
     StoreError
         The folder may not be written, or the workers do not start.
     """
-    began = time.monotonic()
-    for name, value in (("workers", workers), ("limit", limit)):
-        if value is not None and value < 1:
-            raise ParameterError(f"{name}={value} does not work: choose 1 or more.")
+    at_least_one(workers=workers, limit=limit)
     workspace = Workspace.open(folder)
-    recipe, wanted = recipe_of(workspace), _wanted(workspace, limit)
+    wanted, recipe = _wanted(workspace, limit), recipe_of(workspace)
     place = mels_folder(workspace)
-    with speaking(place):
-        place.mkdir(exist_ok=True)
-    with locked(place):
-        remove_temporaries(place)
-        _keep_recipe(place, recipe)
-        parts = _Parts(place, wanted)
-        run = Run(parts, progress, cancel)
-        try:
-            run.through(Crew(workers, f"{__name__}:measure", recipe), _dataset_of(wanted))
-        except Cancelled:
-            run.cancelled = True
-        return run.summary(time.monotonic() - began)
+    return fill_beside(
+        place,
+        lambda: _Parts(place, wanted, recipe),
+        wanted,
+        (f"{__name__}:measure", recipe),
+        workers=workers,
+        progress=progress,
+        cancel=cancel,
+    )
 
 
 def mels_folder(workspace: Workspace) -> Path:
@@ -206,9 +171,7 @@ def mels_folder(workspace: Workspace) -> Path:
 
 def recipe_of(workspace: Workspace) -> dict[str, Any]:
     """What is done to the sound before the picture: the same as before measuring."""
-    found = workspace.status().recipe
-    names = ("clean", "clean_digest", "keep_padding")
-    return {"version": _VERSION, **{n: found.get(n) for n in names}, **asdict(PARAMS)}
+    return {"version": _VERSION, **cleaning_of(workspace), **asdict(PARAMS)}
 
 
 class MelImages:
@@ -275,21 +238,15 @@ class MelImages:
         for group in np.split(np.arange(which.size), np.flatnonzero(np.diff(parts)) + 1):
             if not group.size:
                 continue
-            path = _array(self.folder, kind, parts[group[0]])
-            try:
-                yield np.load(path, mmap_mode="r")[rows[group]]
-            except (OSError, ValueError, IndexError) as err:
-                raise StoreError(
-                    f"{shown(path)}: this part of the mel pictures is damaged or gone. "
-                    "Make the pictures again."
-                ) from err
+            path = array_path(self.folder, kind, parts[group[0]])
+            yield read_rows(path, rows[group], WHAT)
 
 
 def open_images(workspace: Workspace) -> MelImages:
     """The pictures made up to now for this workspace's recipe; none where there are none."""
     folder = mels_folder(workspace)
-    same = _read_json(folder / "recipe.json") == recipe_of(workspace)
-    return MelImages(folder, _found(folder) if same else {})
+    same = read_json(folder / "recipe.json") == recipe_of(workspace)
+    return MelImages(folder, array_parts(folder, _ROW_BYTES) if same else {})
 
 
 def stamp(workspace: Workspace) -> int:
@@ -298,56 +255,26 @@ def stamp(workspace: Workspace) -> int:
         names = os.listdir(mels_folder(workspace))
     except OSError:
         return 0
-    return max((int(n[6:11]) + 1 for n in names if _is_index(n)), default=0)
+    return 1 + max(map(part_number, names), default=-1)
 
 
-class _Parts:
-    """What a run of ``core.extract`` asks of a writer, over the parts of pictures."""
+class _Parts(ArrayParts):
+    """The parts of pictures; those of another recipe are deleted."""
 
-    def __init__(self, folder: Path, wanted: "pd.DataFrame"):
-        self.folder, self.messages = folder, _set_damaged_aside(folder)
-        numbers = [int(n[6:11]) for n in os.listdir(folder) if _is_index(n.split(".damaged")[0])]
-        self.plan = SimpleNamespace(clips=len(wanted), units=())
-        found = _found(folder)
-        self._next = 1 + max(numbers, default=-1)  # above those set aside: caches know old ones
-        there = {tuple(row[:4]) for p in found.values() for row in (*p["clips"], *p["failed"])}
-        rows = wanted.to_dict("records")
-        self._missing = [r for r in rows if tuple(r.values()) not in there]
-        self._items = {r["clip_id"]: r for r in self._missing}
+    what = WHAT
 
-    def missing(self) -> list[Unit]:
-        """Units of clips without a picture."""
-        starts = range(0, len(self._missing), PART)
-        return [
-            Unit(self._next + i, tuple(self._missing[start : start + PART]))
-            for i, start in enumerate(starts)
-        ]
+    def __init__(self, folder: Path, wanted: "pd.DataFrame", recipe: Mapping[str, Any]):
+        keep_recipe(folder, recipe, "clips-*.json", *(f"{kind}-*.npy" for kind in KINDS))
+        super().__init__(folder, wanted, _ROW_BYTES)
 
-    def clips_missing(self) -> int:
-        """Clips without a picture."""
-        return len(self._missing)
-
-    def write(self, number: int, rows: list[dict[str, Any]]) -> None:
-        """Store a part; the file that says whose it is comes last."""
-        good = [row for row in rows if row.get("error") is None]
-        images = np.zeros((len(good), BANDS, FRAMES), np.uint8)
-        for i, row in enumerate(good):
+    def arrays(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+        images = np.zeros((len(rows), BANDS, FRAMES), np.uint8)
+        for i, row in enumerate(rows):
             images[i] = np.reshape(row["vectors"]["image"], (BANDS, FRAMES))
-        for kind, array in (("images", images), *sums(images).items()):
-            write_whole(_array(self.folder, kind, number), lambda file, a=array: np.save(file, a))
-        clips = [[*self._key(row), int(row["values"]["frames"])] for row in good]
-        failed = [
-            [*self._key(row), str(row["message"])] for row in rows if row.get("error") is not None
-        ]
-        crc = {kind: _crc(_array(self.folder, kind, number)) for kind in KINDS}
-        text = json.dumps({"clips": clips, "failed": failed, "crc": crc}).encode()
-        write_whole(self.folder / _index_name(number), lambda file: file.write(text))
+        return {"images": images, **sums(images)}
 
-    def tidy(self) -> None:
-        """Nothing to do: parts stay as they are."""
-
-    def _key(self, row: Mapping[str, Any]) -> list:
-        return list(self._items[row["clip_id"]].values())
+    def note(self, row: Mapping[str, Any]) -> list:
+        return [int(row["values"]["frames"])]
 
 
 def sums(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -361,101 +288,4 @@ def sums(images: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _wanted(workspace: Workspace, limit: int | None) -> "pd.DataFrame":
-    if not has_sound(workspace):
-        raise DatasetError(
-            f"{shown(workspace.folder)}: this table came without sound, so there is nothing to "
-            "make pictures of."
-        )
-    tail = "" if limit is None else f" LIMIT {int(limit)}"
-    table = workspace.query(
-        "SELECT clip_id, path, size, mtime_ns FROM clips WHERE path <> '' "
-        f"ORDER BY md5(clip_id){tail}"
-    )
-    return in_archive_order(table)
-
-
-def _dataset_of(wanted: "pd.DataFrame") -> Any:
-    """The data set of clips that are in a .tar.gz, which is read from its beginning."""
-    from core.datasets import open_dataset
-
-    path = str(wanted["path"].iloc[0])
-    return open_dataset(path.partition("!/")[0]) if is_packed(path) else None
-
-
-def _keep_recipe(folder: Path, recipe: dict[str, Any]) -> None:
-    """Delete pictures of another recipe."""
-    if _read_json(folder / "recipe.json") == recipe:
-        return
-    for pattern in ("clips-*.json", *(f"{kind}-*.npy" for kind in KINDS)):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
-    text = json.dumps(recipe).encode()
-    write_whole(folder / "recipe.json", lambda file: file.write(text))
-
-
-def _found(folder: Path) -> dict[int, dict]:
-    """The parts that are whole, by number."""
-    found = {}
-    for path in folder.glob("clips-*.json"):
-        part = _read_json(path)
-        if _is_index(path.name) and part and _is_whole(folder, int(path.name[6:11]), part):
-            found[int(path.name[6:11])] = part
-    return found
-
-
-def _is_whole(folder: Path, number: int, part: dict) -> bool:
-    n = len(part.get("clips", ()))
-    try:
-        return all(
-            os.path.getsize(_array(folder, kind, number))
-            == _HEADER + n * int(np.prod(shape)) * np.dtype(dtype).itemsize
-            for kind, (shape, dtype) in KINDS.items()
-        )
-    except OSError:
-        return False
-
-
-def _set_damaged_aside(folder: Path) -> list[str]:
-    """Rename parts that are not as they were written; a sentence for each."""
-    whole, messages = _found(folder), []
-    for number in sorted(int(n[6:11]) for n in os.listdir(folder) if _is_index(n)):
-        crc = whole[number].get("crc", {}) if number in whole else None
-        if crc is not None and all(_crc(_array(folder, k, number)) == v for k, v in crc.items()):
-            continue
-        for path in [folder / _index_name(number), *(_array(folder, k, number) for k in KINDS)]:
-            with speaking(path), suppress(FileNotFoundError):
-                os.replace(path, path.with_name(f"{path.name}.damaged-{time.time_ns()}"))
-        messages.append(
-            f"Part {number} of the mel pictures was damaged: it was set aside, and its clips' "
-            "pictures are made again."
-        )
-    return messages
-
-
-def _crc(path: Path) -> int:
-    """CRC-32 of a file, -1 where it cannot be read."""
-    found = 0
-    with suppress(OSError), open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            found = zlib.crc32(piece, found)
-        return found
-    return -1
-
-
-def _array(folder: Path, kind: str, number: int) -> Path:
-    return folder / f"{kind}-{number:05d}.npy"
-
-
-def _index_name(number: int) -> str:
-    return f"clips-{number:05d}.json"
-
-
-def _is_index(name: str) -> bool:
-    return name.startswith("clips-") and name.endswith(".json") and name[6:11].isdigit()
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
+    return clips_with_sound(workspace, "there is nothing to make pictures of", limit=limit)

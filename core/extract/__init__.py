@@ -7,27 +7,52 @@ them but the clips in flight, and an interrupted run goes on where it stopped.
 * ``extract_dataset``, with its ``Progress`` and ``Summary``
 * ``measure_file``: one file, in this process
 * ``Task``: what is done to a clip
-* ``Run``, ``Crew`` and ``Cancelled``: a run over other units than a workspace's; ``local_path``,
-  ``discard``, ``in_archive_order`` and ``is_packed``: where their clips are
+* What else is made of the clips of a workspace and kept beside its table: ``fill_beside`` with
+  ``Parts`` or ``ArrayParts``, the clips by ``clips_with_sound``, one of them by ``clip_of`` or
+  ``sound_of``
 """
 
-from core.extract._crew import Crew
+from core.extract._beside import (
+    ArrayParts,
+    Parts,
+    array_parts,
+    array_path,
+    at_least_one,
+    cleaning_of,
+    clips_with_sound,
+    fill_beside,
+    has_sound,
+    keep_recipe,
+    part_number,
+    read_json,
+    read_rows,
+    write_json,
+)
 from core.extract._measure import Recipe, measure_file
-from core.extract._run import Cancelled, Progress, Run, Summary, Task, extract_dataset
-from core.extract._spool import discard, in_archive_order, is_packed, local_path
+from core.extract._run import Progress, Summary, Task, extract_dataset
+from core.extract._sound import clip_of, sound_of
 
 __all__ = [
-    "Cancelled",
-    "Crew",
+    "ArrayParts",
+    "Parts",
     "Progress",
     "Recipe",
-    "Run",
     "Summary",
     "Task",
-    "discard",
+    "array_parts",
+    "array_path",
+    "at_least_one",
+    "cleaning_of",
+    "clip_of",
+    "clips_with_sound",
     "extract_dataset",
-    "in_archive_order",
-    "is_packed",
-    "local_path",
+    "fill_beside",
+    "has_sound",
+    "keep_recipe",
     "measure_file",
+    "part_number",
+    "read_json",
+    "read_rows",
+    "sound_of",
+    "write_json",
 ]

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.errors import ParameterError
-from core.extract._spool import discard, local_path
+from core.extract._sound import SR, sound_of
 
-SR = 16_000  # Hz: both feature sets work at this rate
 CLEANINGS = ("article",)
 
 
@@ -67,35 +66,14 @@ def measure_file(
 
 def measure(item: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Features of a clip of the catalogue: values, vectors, and seconds of audio."""
-    from core import audio, features
-    from core.audio import ClipRef, Limits
+    from core import features
 
-    path, is_copy = local_path(item)
-    padding, limits = bool(recipe.get("keep_padding")), Limits.from_env()
-    try:
-        ref = ClipRef.of(path) if is_copy or item["size"] < 0 else _planned(item)
-        y, sr = audio.load(ref, SR, limits=limits, keep_padding=padding)
-    finally:
-        if is_copy:
-            discard(path)
-    seconds = y.size / sr
-    if recipe.get("clean") == "article":
-        from core.clean import clean
-        from core.params import ARTICLE_CLEAN
-
-        y = clean(y, sr=sr, params=ARTICLE_CLEAN).y
+    y, seconds = sound_of(item, recipe)
     text = item.get("text")
     if not isinstance(text, str):
         text = None
-    found = features.extract(y, sr=sr, feature_set=recipe["feature_set"], text=text)
+    found = features.extract(y, sr=SR, feature_set=recipe["feature_set"], text=text)
     return {"values": dict(found.values), "vectors": found.vectors, "seconds": seconds}
-
-
-def _planned(item: Mapping[str, Any]) -> Any:
-    """The file as it was when the run was planned: a clip that changes meanwhile fails."""
-    from core.audio import ClipRef
-
-    return ClipRef(item["path"], int(item["size"]), int(item["mtime_ns"]))
 
 
 def warm() -> None:

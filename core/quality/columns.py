@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from core.quality import CheckParams, Report
 
 VERSION = 1
-FOLDER = "checks"
+FOLDER, PATTERN = "checks", "part-*.parquet"
 KEYS = ("clip_id", "path", "size", "mtime_ns", "error", "message")
 TEXTS = ("check_verdict", "check_sentence")
 
@@ -67,7 +67,7 @@ def recipe_of(limits: CheckParams) -> dict[str, Any]:
 
 def parts(workspace: Path) -> list[Path]:
     """The parts that are there, in the order they were written."""
-    return sorted((workspace / FOLDER).glob("part-*.parquet"))
+    return sorted((workspace / FOLDER).glob(PATTERN))
 
 
 def stamp(workspace: Path) -> int:

@@ -12,7 +12,7 @@ could not be measured is null in Parquet and NaN in pandas. Times are ns since 1
 * Reading: ``status query histogram correlations page features failures vectors drawn export``
 * Looking it over without changing it: ``verify``
 * Writing, one process at a time: ``Workspace.writer``
-* For files of others that must appear whole: ``write_whole speaking locked
+* For files of others that must appear whole: ``write_whole write_table read_table speaking locked
   remove_temporaries shown sync_folder``
 """
 
@@ -27,6 +27,7 @@ from core.store._disk import (
 )
 from core.store._draw import Drawn
 from core.store._import import TABLE_SET, import_table, is_imported
+from core.store._parts import read_table, write_table
 from core.store._query import Histogram, pairwise_correlation
 from core.store._verify import Health, verify
 from core.store._workspace import Status, Vectors, Workspace
@@ -47,10 +48,12 @@ __all__ = [
     "is_imported",
     "locked",
     "pairwise_correlation",
+    "read_table",
     "remove_temporaries",
     "shown",
     "speaking",
     "sync_folder",
     "verify",
+    "write_table",
     "write_whole",
 ]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from core import __version__, datasets
+from core import __version__, datasets, extract
 from core.audio import Limits
 from core.datasets import READERS, Dataset
 from core.eda import browsing, selecting, thumbnails
@@ -29,8 +29,8 @@ def kind(path: str, version: str = __version__) -> Kind:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def has_sound(key: tuple, folder: str) -> bool:
-    """See core.eda.browsing.has_sound."""
-    return browsing.has_sound(Workspace.open(folder))
+    """See core.extract.has_sound."""
+    return extract.has_sound(Workspace.open(folder))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

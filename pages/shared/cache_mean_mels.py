@@ -10,12 +10,6 @@ from core.store import Workspace
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def has_sound(key: tuple, folder: str) -> bool:
-    """See core.eda.mel_images.has_sound."""
-    return mel_images.has_sound(Workspace.open(folder))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
 def label_names(key: tuple, folder: str) -> list[str]:
     """Labels that make at least two groups."""
     workspace = Workspace.open(folder)

@@ -59,7 +59,7 @@ class Look:
 
 def need_sound(opened: Opened) -> None:
     """Stop the page where the data set is a table without recordings."""
-    if not cache.has_sound(opened.key, str(opened.folder)):
+    if not opened.has_sound:
         st.info(
             "This page needs sound, and this data set is a table of features alone. "
             "Choose a data set with recordings."
