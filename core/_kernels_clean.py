@@ -52,31 +52,6 @@ def lsa_gain(P, noise, speech, presence, floor, table, table_db, G):
 
 
 @njit(cache=True, nogil=True, fastmath=_MATH)
-def window_frames(y, first, hop, window, X):
-    """Fill ``X`` [shape=(t, n_fft)] with windowed frames; the first starts at sample ``first``.
-
-    ``y`` [shape=(n,)], float32, counts as zero outside itself.
-    """
-    n_fft = window.size
-    for t in range(X.shape[0]):
-        at = first + t * hop
-        low, high = min(max(0, -at), n_fft), min(max(0, y.size - at), n_fft)
-        X[t, :low] = 0
-        for i in range(low, high):
-            X[t, i] = y[at + i] * window[i]
-        X[t, max(low, high) :] = 0
-
-
-@njit(cache=True, nogil=True, fastmath=_MATH)
-def overlap_add(X, window, first, hop, scale, out):
-    """Add frames [shape=(t, n_fft)], windowed and scaled, to ``out`` from sample ``first`` on."""
-    for t in range(X.shape[0]):
-        at = first + t * hop
-        for i in range(max(0, -at), min(window.size, out.size - at)):
-            out[at + i] += X[t, i] * window[i] * scale
-
-
-@njit(cache=True, nogil=True, fastmath=_MATH)
 def smooth_both_ways(A, b, tail, S):
     """One-pole smoothing over time, forward then backward, as scipy's filtfilt([b], [1, b - 1]).
 

@@ -11,26 +11,6 @@ _MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
 
 @njit(cache=True, nogil=True, fastmath=_MATH)
-def window_frames(y, first, hop, window, X):
-    """Fill ``X`` [shape=(t, n_fft)] with windowed frames; the first starts at sample ``first``.
-
-    ``y`` [shape=(n,)], float32, counts as zero outside itself.
-    """
-    n_fft = window.size
-    for t in range(X.shape[0]):
-        at = first + t * hop
-        if at >= 0 and at + n_fft <= y.size:
-            for i in range(n_fft):
-                X[t, i] = y[at + i] * window[i]
-        else:
-            low, high = min(max(0, -at), n_fft), min(max(0, y.size - at), n_fft)
-            X[t, :low] = 0
-            for i in range(low, high):
-                X[t, i] = y[at + i] * window[i]
-            X[t, max(low, high) :] = 0
-
-
-@njit(cache=True, nogil=True, fastmath=_MATH)
 def power_mel(D, weights, bounds, start, every, row, S, S_mel):
     """Mel power of a block of a transform, and the power of some of its frames.
 
@@ -52,20 +32,20 @@ def power_mel(D, weights, bounds, start, every, row, S, S_mel):
     S_mel : [shape=(frames, n_mels)], float32
         Receives the mel power.
     """
-    n_bins = D.shape[1]
     for t in range(D.shape[0]):
-        for f in range(n_bins):
-            value = D[t, f]
-            row[f] = value.real * value.real + value.imag * value.imag
+        pairs = D[t].view(np.float32)
+        for f in range(row.size):
+            row[f] = pairs[2 * f] * pairs[2 * f] + pairs[2 * f + 1] * pairs[2 * f + 1]
         frame = start + t
         if every and frame % every == 0:
             S[frame // every, :] = row
         at = 0
         for m in range(bounds.shape[0]):
             low, width = bounds[m, 0], bounds[m, 1] - bounds[m, 0]
-            total = np.float32(0)
-            for i in range(width):
-                total += weights[at + i] * row[low + i]
+            # Slices: an index that may be negative keeps a loop from becoming vector instructions.
+            w, power, total = weights[at : at + width], row[low : low + width], np.float32(0)
+            for i in range(w.size):
+                total += w[i] * power[i]
             S_mel[frame, m] = total
             at += width
 

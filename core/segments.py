@@ -81,7 +81,8 @@ def stft_mel(
     """
     from scipy import fft
 
-    from core._kernels_segments import power_mel, window_frames
+    from core._kernels_frames import window_frames
+    from core._kernels_segments import power_mel
 
     y = _mono(y)
     window = fft_window("hann", N_FFT)

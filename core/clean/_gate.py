@@ -61,7 +61,7 @@ def _gate_chunk(
     """Samples ``start`` to ``stop``, gated within a chunk of ``length`` and its padding."""
     from scipy import fft
 
-    from core._kernels_clean import overlap_add, window_frames
+    from core._kernels_frames import magnitudes, overlap_add, scale, window_frames
 
     # What the chunk holds of the signal; the rest of it, and all outside it, counts as zero.
     first = start - _PADDING
@@ -83,12 +83,13 @@ def _gate_chunk(
         block = X[: len(D) - k]
         window_frames(part, at + k * _HOP, _HOP, window, block)
         D[k : k + _BLOCK] = fft.rfft(block, axis=1, overwrite_x=True)
-        np.abs(D[k : k + _BLOCK], out=A[k : k + _BLOCK])
+        magnitudes(D[k : k + _BLOCK], A[k : k + _BLOCK])
     mask = _mask(A, last_frame - k1, over_time, over_freq, sr, params)
     out = np.zeros(stop - start, dtype=np.float32)
     for k in range(0, len(D), _BLOCK):
         rows = slice(k, k + _BLOCK)
-        gated = fft.irfft(D[rows] * mask[rows], _N_FFT, axis=1, overwrite_x=True)
+        scale(D[rows], mask[rows])
+        gated = fft.irfft(D[rows], _N_FFT, axis=1, overwrite_x=True)
         place = at + begin - start + k * _HOP
         overlap_add(gated, window, place, _HOP, np.float32(1 / _OVERLAP), out)
     return out
