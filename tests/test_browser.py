@@ -7,18 +7,14 @@ import re
 import wave
 
 import av
-from browser import CHROMIUM, choose, go, picture, settle
+from browser import IN_CHROMIUM, choose, go, picture, settle, upload
 import numpy as np
 from playwright.sync_api import expect
-import pytest
 
 from conftest import SR, voice
 from core import audio
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
+pytestmark = IN_CHROMIUM
 
 
 def encoded(y: np.ndarray, sr: int, container: str, codec: str) -> bytes:
@@ -34,18 +30,12 @@ def encoded(y: np.ndarray, sr: int, container: str, codec: str) -> bytes:
     return out.getvalue()
 
 
-def upload(page, name: str, data: bytes) -> None:
-    chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
-    chooser.set_input_files(
-        files=[{"name": name, "mimeType": "application/octet-stream", "buffer": data}]
-    )
-    settle(page)
-
-
 def test_from_home_to_a_cleaned_demo_clip_and_back_by_its_link(page, server):
     go(page, server)
     expect(page.get_by_role("heading", name="Phonoscope")).to_be_visible()
     page.get_by_role("link", name="Open the clip page").click()
+    page.wait_for_url("**/clip*")
+    settle(page)
     expect(page.locator(".player[data-drawn]")).to_be_visible(timeout=60_000)
     go(page, f"{server}/clip?views=STFT")
     clean = picture(page, "chart_STFT_before")

@@ -79,6 +79,7 @@ def test_the_clip_page_stays_usable_after_every_kind_of_file(page, server):
         expect(page.get_by_test_id("stException")).to_have_count(0)
         watched.look()
     page.get_by_role("radio", name="Demo").click()
+    settle(page)
     expect(page.locator(".player[data-drawn]:not(.small)")).to_be_visible(timeout=60_000)
     assert watched.wrong == []
 

@@ -60,6 +60,7 @@ class Visitor:
         self.received.append(frame.encode() if isinstance(frame, str) else frame)
 
     def sounds(self) -> list[str]:
+        settle(self.page)
         player = self.page.locator(".player[data-drawn]:not(.small)")
         expect(player).to_be_visible(timeout=60_000)
         return player.evaluate("el => el.player.head.tracks.map((t) => t.url)")
