@@ -54,7 +54,7 @@ CSP = (
     f"default-src 'self'; script-src 'self' blob:{inline_script_hashes()}; "
     "style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob: data:; "
-    "connect-src 'self' ws: wss: data: blob:; "
+    "connect-src 'self' data: blob:; "
     "font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
     "frame-ancestors 'self'"
 )

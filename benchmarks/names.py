@@ -17,7 +17,7 @@ import re
 import shutil
 import tempfile
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.clip_page import free_port
 
@@ -117,7 +117,7 @@ class Watched:
         self.wrong += self.page.evaluate(
             """(evil) => {
                 const wrong = window.evil === undefined ? [] : ["a script ran"];
-                const acts = "a[href], img[src], iframe[src], script[src], image, link[href]";
+                const acts = "a[*|href], img[src], iframe[src], script[src], image, link[href]";
                 for (const e of document.querySelectorAll(acts)) {
                     const at = e.href?.baseVal ?? e.href ?? e.src ?? "";
                     if (String(at).includes(evil) || String(at).startsWith("javascript:"))
@@ -187,7 +187,6 @@ def uploads(watched: Watched, address: str, data: bytes, words: list[str]) -> No
     for word in words:
         chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
         name = re.sub(r"[/\\\0\r\n]", "_", word)[:100] + ".wav"
-        expect(chooser).to_have_count(1, timeout=30_000)  # the one before it has gone
         chooser.set_input_files(
             files=[{"name": name, "mimeType": "audio/wav", "buffer": data + os.urandom(2)}]
         )

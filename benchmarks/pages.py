@@ -1,6 +1,6 @@
 """Every page of a data set, on as many clips as the article has and on a million.
 
-    python -m benchmarks.pages [--rows 1000000] [--keep FOLDER]
+    python -m benchmarks.pages [--rows 1000000] [--keep FOLDER] [--each] [--against FOLDER]
 
 Opens each page that stands under "Data set" in pages/main.py, changes its controls one by one, adds
 and clears a filter, and prints: the median of the server's time for a change, the most bytes that
@@ -8,12 +8,14 @@ one change sends, and the server's memory after all pages, each beside what is w
 asked for with values that were not asked for before, so that no cache answers; beside the server's
 time stands that of its processors, which hardly depends on what else the machine does. The run that
 opens a page is printed, too, but not judged. A page that draws nothing is named, with what it says.
-``--keep`` writes the workspaces there, and finds them again.
+``--keep`` writes the workspaces there, and finds them again. ``--each`` prints every change.
+``--against`` names an older copy of the project, which is asked the same in turn, page by page.
 """
 
 import argparse
 import ast
 import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
@@ -39,6 +41,13 @@ SELECTIONS = (
     [["gender", "in", ["female"]]],
     [["duration_s", "<=", 5.25], ["gender", "in", ["male"]]],
 )
+VIEWS = {  # what takes long, and stands behind a control that the filters are not tried with
+    "correlations": (
+        {"rows": "Speakers"},
+        {"relation": "Differences of two groups", "rows": "Speakers"},
+    ),
+    "map": ({"map_view": "Label errors"},),
+}
 
 
 @dataclass
@@ -47,6 +56,7 @@ class Found:
 
     page: str
     first: Run
+    whats: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
@@ -56,6 +66,7 @@ class Found:
 
     def note(self, what: str, run: Run, cpu: float) -> None:
         """One change, and the processor's seconds since the last one."""
+        self.whats.append(what)
         self.seconds.append(run.seconds)
         self.cpu.append(cpu)
         self.received.append(run.received)
@@ -145,19 +156,33 @@ async def visit(address: str, page: str, clock: Clock) -> Found:
                 if not any(key_of(wid) == key for wid in visitor.widgets):
                     break
                 found.note(f"{key} = {value}", await visitor.change(key, value), clock.lap())
-        for rows in SELECTIONS:
-            visitor.query = f"sel={quote(json.dumps(rows, separators=(',', ':')))}"
-            found.note(f"filter {rows[0][0]}", await visitor.run(), clock.lap())
+        await _filter(visitor, found, clock, SELECTIONS)
         found.instead = "" if visitor.drawn else visitor.said
+    for i, view in enumerate(VIEWS.get(page, ())):
+        async with Reader(address, page) as visitor:
+            await visitor.run()
+            clock.lap()
+            for key, value in view.items():
+                found.note(f"{key} = {value}", await visitor.change(key, [value]), clock.lap())
+            # True of every clip, but no cache has it.
+            asked = [[*rows, ["snr_db", "<=", 1000 + i]] for rows in SELECTIONS]
+            await _filter(visitor, found, clock, asked, f" ({', '.join(view.values())})")
     return found
+
+
+async def _filter(visitor: Reader, found: Found, clock: Clock, asked, about: str = "") -> None:
+    """Add one selection after the other."""
+    for rows in asked:
+        visitor.query = f"sel={quote(json.dumps(rows, separators=(',', ':')))}"
+        found.note(f"filter {rows[0][0]}{about}", await visitor.run(), clock.lap())
 
 
 def _own(key: str) -> bool:
     return bool(key) and key != "None" and not key.startswith(COMMON)
 
 
-def report(found: Found, rows: int) -> None:
-    """One line for a page, and one for its slowest change."""
+def report(found: Found, rows: int, each: bool) -> None:
+    """One line for a page, and one for its slowest change; with ``each`` one for every change."""
     seconds = median(found.seconds) if found.seconds else 0.0
     most = max(found.received, default=0) / 1e6
     fast = "" if seconds <= WANTED_S[rows] else "  TOO SLOW"
@@ -171,30 +196,49 @@ def report(found: Found, rows: int) -> None:
     )
     seconds, cpu, what = found.slowest
     print(f"  {'':14} slowest {seconds:.2f} s, processor {cpu:.2f} s: {what}")
+    for what, one, spent in zip(found.whats, found.seconds, found.cpu, strict=True) if each else ():
+        print(f"  {'':14} {one:.2f} s, processor {spent:.2f} s: {what}")
     if found.instead:
         print(f"  {'':14} NOT JUDGED, it draws nothing: {found.instead}")
     for said in dict.fromkeys(found.wrong):
         print(f"  {'':14} WRONG: {said}")
 
 
-async def measure(folder: Path, rows: int, names: list[str]) -> None:
-    """All pages on a workspace of so many clips."""
-    chosen = Chosen(str(datasets.demo_folder()), "voice-v1", "")
-    at = folder / chosen.workspace.name
+async def measure(folder: Path, rows: int, args: argparse.Namespace) -> None:
+    """All pages on a workspace of so many clips, of this project and of an older copy."""
+    at = folder / _place(ROOT).name
     if not (at / "plan.json").is_file():
         build(at, rows)
     print(f"{rows:,} clips")
-    with Server(ROOT / "app.py", free_port(), PHONOSCOPE_WORKSPACES=str(folder)) as server:
-        process = psutil.Process(server.process.pid)
-        async with Visitor(server.address) as visitor:
-            await visitor.run()
+    roots = [ROOT] if args.against is None else [args.against.resolve(), ROOT]
+    with ExitStack() as open_, tempfile.TemporaryDirectory() as links:
+        servers = [open_.enter_context(_server(root, at, Path(links))) for root in roots]
         most = 0.0
-        for name in names:
-            report(await visit(server.address, name, Clock(process)), rows)
-            most = max(most, process.memory_info().rss / 1e9)
+        for server in servers:
+            async with Visitor(server.address) as visitor:
+                await visitor.run()
+        for name in args.page or pages():
+            for root, server in zip(roots, servers, strict=True):
+                process = psutil.Process(server.process.pid)
+                print("  before:" if root != ROOT else "  now:" if args.against else "", end="")
+                report(await visit(server.address, name, Clock(process)), rows, args.each)
+                most = max(most, process.memory_info().rss / 1e9) if root == ROOT else most
         if rows == MILLION:
             large = "" if most <= WANTED_RSS_GB else "  TOO LARGE"
             print(f"  memory of the server: {most:.2f} GB (wanted {WANTED_RSS_GB:g}){large}")
+
+
+def _place(root: Path) -> Path:
+    """The workspace of the built-in set of a copy of the project."""
+    return Chosen(str(root / datasets.demo_folder().name), "voice-v1", "").workspace
+
+
+def _server(root: Path, at: Path, links: Path) -> Server:
+    """A server of this copy that finds the workspace under the name it looks for."""
+    folder = links / str(len(list(links.iterdir())))
+    folder.mkdir()
+    (folder / _place(root).name).symlink_to(at.resolve())
+    return Server(root / "app.py", free_port(), PHONOSCOPE_WORKSPACES=str(folder))
 
 
 async def main() -> None:
@@ -203,12 +247,14 @@ async def main() -> None:
     parser.add_argument("--rows", type=int, choices=(ARTICLE, MILLION), action="append")
     parser.add_argument("--page", action="append", help="only this page, such as distributions")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--each", action="store_true", help="print every change")
+    parser.add_argument("--against", type=Path, help="an older copy of the project")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temp:
         for rows in args.rows or (ARTICLE, MILLION):
             folder = (args.keep or Path(temp)) / str(rows)
             folder.mkdir(parents=True, exist_ok=True)
-            await measure(folder, rows, args.page or pages())
+            await measure(folder, rows, args)
 
 
 if __name__ == "__main__":

@@ -67,9 +67,10 @@ for cell, (title, (words, links)) in zip(cells, DOORS.items(), strict=True):
                 st.page_link(page, label=label, icon=icon, query_params=query or None)
 st.subheader(f"Or start with one of {len(datasets.demo_titles())} demo clips", anchor=False)
 cells = st.columns(3)
+rows = -(-len(datasets.demo_titles()) // 3)  # read down: the same order on a phone
 for i, (clip_id, title) in enumerate(datasets.demo_titles().items()):
     query = {"clip": clip_id.rsplit("/", 1)[-1]}
-    cells[i % 3].page_link(
+    cells[i // rows].page_link(
         "recording/clip.py", label=title, icon=":material/play_circle:", query_params=query
     )
 st.caption(

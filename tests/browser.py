@@ -10,7 +10,8 @@ import sys
 import urllib.error
 import urllib.request
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = os.environ.get("PHONOSCOPE_CHROMIUM") or shutil.which("chromium") or ""
@@ -26,6 +27,10 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
+IN_CHROMIUM = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
+]  # the marks of a file of browser tests
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -81,14 +86,30 @@ def watch(page: Page, origin: str) -> list[str]:
         if message.type == "error" and "404" not in message.text:
             wrong.append(f"console: {message.text}")
 
+    ours = [f"{start}/" for start in (origin, origin.replace("http", "ws", 1))]
+
     def request(sent):
-        if not sent.url.startswith((origin, origin.replace("http", "ws"), "data:", "blob:")):
+        if not sent.url.startswith((*ours, "data:", "blob:")):
             wrong.append(f"outside request: {sent.url}")
 
     page.on("console", console)
     page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
     page.on("request", request)
+    page.on("websocket", request)
     return wrong
+
+
+@contextlib.contextmanager
+def new_page(browser: Browser, origin: str):
+    """A page of a new visitor; complains afterwards of what must not happen."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 1400}, permissions=["microphone"]
+    )
+    page = context.new_page()
+    wrong = watch(page, origin)
+    yield page
+    context.close()
+    assert not wrong, wrong
 
 
 def settle(page: Page) -> None:
@@ -101,6 +122,27 @@ def go(page: Page, address: str) -> None:
     """Open an address and wait for the page."""
     page.goto(address)
     page.locator("[data-testid=stApp]").wait_for(timeout=60_000)
+    settle(page)
+
+
+def open_measured(page: Page, address: str, there: Locator) -> None:
+    """Open an address until ``there`` is seen; the demo set is measured there if need be."""
+    go(page, address)
+    measure = page.get_by_role("button", name="Measure", exact=True)
+    expect(there.or_(measure).first).to_be_visible(timeout=60_000)
+    if measure.is_visible():
+        measure.click()
+    expect(there).to_be_visible(timeout=120_000)
+    settle(page)
+
+
+def upload(page: Page, name: str, data: bytes) -> None:
+    """Give a file to the only uploader on the page."""
+    chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
+    expect(chooser).to_have_count(1, timeout=60_000)  # the one before it has gone
+    chooser.set_input_files(
+        files=[{"name": name, "mimeType": "application/octet-stream", "buffer": data}]
+    )
     settle(page)
 
 

@@ -4,9 +4,10 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 import os
 from pathlib import Path
+import shutil
 import sys
 
-from browser import CHROMIUM, FLAGS, serve, watch
+from browser import CHROMIUM, FLAGS, new_page, serve
 from hypothesis import settings
 import numpy as np
 import pytest
@@ -98,6 +99,49 @@ def shared() -> Path:
     return folder
 
 
+# Page tests: where the app keeps what is uploaded and measured; see tests/visit.py.
+
+
+@pytest.fixture
+def own_folders(tmp_path, monkeypatch):
+    """Nothing uploaded, measured or cached: all tests share one session id."""
+    import streamlit
+
+    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path / "media"))
+    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "workspaces"))
+    (tmp_path / "media").mkdir()
+    streamlit.cache_resource.clear()
+    streamlit.cache_data.clear()
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def measured_once(tmp_path_factory) -> Path:
+    """Workspaces with the demo set measured, for ``measured`` to copy."""
+    from visit import DEMO
+
+    from core import cli
+
+    root = tmp_path_factory.mktemp("workspaces")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHONOSCOPE_WORKSPACES", str(root))
+        assert cli.main(DEMO.command) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def measured(measured_once, tmp_path_factory) -> Path:
+    """Workspaces of this file's own, with the demo set measured."""
+    return shutil.copytree(measured_once, tmp_path_factory.mktemp("measured") / "workspaces")
+
+
+@pytest.fixture
+def on_demo(own_folders, measured, monkeypatch):
+    """Nothing uploaded or cached; the workspaces are ``measured``."""
+    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
+    return own_folders
+
+
 # Browser tests: one server and one Chromium for all of them; see tests/browser.py.
 
 
@@ -120,11 +164,5 @@ def chromium():
 
 @pytest.fixture
 def page(chromium, server):
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 1400}, permissions=["microphone"]
-    )
-    page = context.new_page()
-    wrong = watch(page, server)
-    yield page
-    context.close()
-    assert not wrong, wrong
+    with new_page(chromium, server) as page:
+        yield page

@@ -2,25 +2,17 @@
 
 import io
 
-from browser import CHROMIUM, SOUND, choose, go, settle, sound_url
+from browser import IN_CHROMIUM, SOUND, choose, open_measured, settle, sound_url
 import pandas as pd
 from playwright.sync_api import expect
-import pytest
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
+pytestmark = IN_CHROMIUM
 
 
 def test_from_the_table_to_a_tag_a_file_and_the_clip_page(page, server):
-    go(page, f"{server}/browse")
-    if page.get_by_text("Nothing measured yet").count():
-        page.get_by_role("button", name="Measure").click()
-    expect(page.get_by_text("All 194 clips")).to_be_visible(timeout=120_000)
-    settle(page)
+    open_measured(page, f"{server}/browse", page.get_by_text("All 194 clips"))
     # The keys choose the first row, then the second; each has a sound of its own.
-    expect(page.get_by_role("button", name="Next")).to_be_enabled(timeout=30_000)
+    expect(page.locator(".st-key-browse_next button")).to_be_enabled(timeout=30_000)
     page.keyboard.press("j")
     player = page.locator(SOUND)
     expect(player).to_have_count(1, timeout=30_000)

@@ -3,7 +3,7 @@
 from pathlib import Path
 import re
 
-from browser import CHROMIUM, go, settle
+from browser import IN_CHROMIUM, go, settle, upload
 import numpy as np
 from playwright.sync_api import expect
 import pytest
@@ -11,19 +11,12 @@ import pytest
 from conftest import voice
 from core import audio
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
+pytestmark = IN_CHROMIUM
 PLAYER = ".st-key-check_player .player"
 
 
-def upload(page, name: str, y: np.ndarray) -> None:
-    chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
-    expect(chooser).to_have_count(1, timeout=30_000)
-    data = audio.encode_wav(y, sr=16_000, bits=16)
-    chooser.set_input_files(files=[{"name": name, "mimeType": "audio/wav", "buffer": data}])
-    settle(page)
+def wav(y: np.ndarray) -> bytes:
+    return audio.encode_wav(y, sr=16_000, bits=16)
 
 
 def test_the_worst_moment_is_shown_and_played(page, server):
@@ -84,9 +77,9 @@ def test_of_several_files_the_worst_is_first_and_a_click_opens_one(page, server)
     page.get_by_role("radio", name="Upload").click()
     settle(page)
     y = voice(duration_s=3.0)
-    upload(page, "clipped.wav", np.clip(4 * y, -0.6, 0.6))
+    upload(page, "clipped.wav", wav(np.clip(4 * y, -0.6, 0.6)))
     expect(page.get_by_text("clipped.wav ·")).to_be_visible(timeout=30_000)
-    upload(page, "good.wav", y)
+    upload(page, "good.wav", wav(y))
     expect(page.get_by_role("heading", name="worst first")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("good.wav ·")).to_be_visible()
     with page.expect_download() as csv:

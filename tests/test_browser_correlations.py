@@ -3,23 +3,16 @@
 import contextlib
 import re
 
-from browser import SOUND, choose, go, settle
+from browser import IN_CHROMIUM, SOUND, choose, open_measured, settle
 from playwright.sync_api import TimeoutError, expect
-import pytest
 
-pytestmark = pytest.mark.browser
+pytestmark = IN_CHROMIUM
 COLUMNS = 16  # of the demo set's first heat map
 
 
 def measured(page, server):
-    go(page, f"{server}/correlations")
-    measure = page.get_by_role("button", name="Measure")
-    heat = page.locator("[class*=st-key-heat_] .heatmaplayer image")
-    expect(measure.or_(heat).first).to_be_attached(timeout=60_000)
-    if measure.count():
-        measure.click()
-    expect(heat).to_be_attached(timeout=120_000)
-    settle(page)
+    heat = page.locator("[class*=st-key-heat_] .heatmaplayer image").first
+    open_measured(page, f"{server}/correlations", heat)
 
 
 def click_cell(page, column: int, row: int) -> None:

@@ -1,15 +1,11 @@
 """One visit to a data set in real Chromium: brush, look elsewhere, cut, read the ledger, a cell."""
 
-from browser import CHROMIUM, go, settle
+from browser import IN_CHROMIUM, go, open_measured, settle
 from playwright.sync_api import expect
-import pytest
 from test_browser_correlations import click_cell
-from test_browser_distributions import drag, open_measured
+from test_browser_distributions import chart, drag
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
+pytestmark = IN_CHROMIUM
 
 
 def visit(page, name: str) -> None:
@@ -20,7 +16,7 @@ def visit(page, name: str) -> None:
 
 
 def test_what_is_brushed_and_cut_is_seen_on_the_other_pages(page, server):
-    open_measured(page, f"{server}/distributions?view=Histogram", "histogram_")
+    open_measured(page, f"{server}/distributions?view=Histogram", chart(page, "histogram_"))
     drag(page, "histogram_", 0.05, 0.7, "sel=")
     sentence = page.locator("strong").filter(has_text="of 194 clips")
     expect(sentence).to_contain_text("Pitch, median (Hz)")
@@ -43,7 +39,7 @@ def test_what_is_brushed_and_cut_is_seen_on_the_other_pages(page, server):
 
 
 def test_tables_cannot_be_saved_past_the_escaped_download(page, server):
-    open_measured(page, f"{server}/distributions?view=Histogram", "histogram_")
+    open_measured(page, f"{server}/distributions?view=Histogram", chart(page, "histogram_"))
     go(page, f"{server}/browse")
     table = page.get_by_test_id("stDataFrame").first
     expect(table).to_be_visible(timeout=60_000)

@@ -1,30 +1,19 @@
 """The distributions page in real Chromium: brush, cut, read the ledger, hear the cut."""
 
-from browser import CHROMIUM, SOUND, go, settle, sound_url
+from browser import IN_CHROMIUM, SOUND, open_measured, settle, sound_url
 from playwright.sync_api import expect
-import pytest
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
+pytestmark = IN_CHROMIUM
 
 
-def open_measured(page, address: str, chart: str) -> None:
-    """Open an address; where the demo set is not measured yet, measure it there."""
-    go(page, address)
-    plot = page.locator(f"[class*=st-key-{chart}] .nsewdrag").first
-    start = page.get_by_role("button", name="Measure", exact=True)
-    expect(plot.or_(start).first).to_be_visible(timeout=60_000)
-    if start.is_visible():
-        start.click()
-    expect(plot).to_be_visible(timeout=120_000)
-    settle(page)
+def chart(page, key: str):
+    """The chart whose key begins so."""
+    return page.locator(f"[class*=st-key-{key}] .nsewdrag").first
 
 
-def drag(page, chart: str, start: float, end: float, changes: str) -> None:
+def drag(page, key: str, start: float, end: float, changes: str) -> None:
     """Mark a part of a histogram's width; wait until the address holds what it changes."""
-    plot = page.locator(f"[class*=st-key-{chart}] .nsewdrag").first
+    plot = chart(page, key)
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     y = box["y"] + box["height"] / 2
@@ -38,7 +27,7 @@ def drag(page, chart: str, start: float, end: float, changes: str) -> None:
 
 
 def test_a_drag_selects_another_cuts_and_the_ledger_says_from_whom(page, server):
-    open_measured(page, f"{server}/distributions?view=Histogram", "histogram_")
+    open_measured(page, f"{server}/distributions?view=Histogram", chart(page, "histogram_"))
     drag(page, "histogram_", 0.3, 0.95, "sel=")
     expect(page.get_by_text("of 194 clips").first).to_be_visible()
     page.get_by_role("radio", name="Outliers").click()
@@ -59,7 +48,7 @@ def test_a_drag_selects_another_cuts_and_the_ledger_says_from_whom(page, server)
 
 
 def test_a_click_on_a_point_plays_the_clip(page, server):
-    open_measured(page, f"{server}/distributions?view=Every+clip", "strip_")
+    open_measured(page, f"{server}/distributions?view=Every+clip", chart(page, "strip_"))
     expect(page.locator(SOUND)).to_have_count(0)
     point = page.locator("[class*=st-key-strip_] .scatterlayer .point").nth(20)
     box = point.bounding_box()

@@ -21,6 +21,10 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
 ]
+# Plotly's links have their address in another namespace, where a[href] does not see it.
+LINKS = """(evil) => [...document.querySelectorAll("[*|href]")]
+    .map((e) => [...e.attributes].find((a) => a.localName.endsWith("href")).value)
+    .filter((address) => address.includes(evil))"""
 REFUSED, WARNED, OPENED = "refused", "warned", "opened"
 
 
@@ -96,6 +100,9 @@ def shown(chromium, tmp_path):
         with Server(script, free_port()) as server:
             watched = names.Watched(context.new_page(), server.address)
             names.elements(watched, server.address, 1)
+            expect(watched.page.locator(".js-plotly-plot .gtitle")).to_be_attached(timeout=60_000)
+            watched.look()
+            watched.wrong += watched.page.evaluate(LINKS, names.EVIL)
         context.close()
         return watched.wrong
 
@@ -107,9 +114,16 @@ def test_names_and_labels_are_shown_and_do_nothing(shown):
     assert shown([*linked, *names.names(120, 1)]) == []
 
 
-def test_the_same_names_would_act_if_they_were_not_escaped(shown):
-    bare = names.APP.replace(
-        "import clean, md, plotly", "import clean; md = plotly = lambda x, n=0: x"
+@pytest.mark.parametrize(
+    ("bare", "name"),
+    [
+        ("md = lambda x, n=0: x", "![i](http://evil.invalid/{}.png)"),
+        ("md = lambda x, n=0: x", "[go](http://evil.invalid/{})"),
+        ("plotly = lambda x, n=0: x", "<a href='http://evil.invalid/{}'>x</a>"),
+    ],
+)
+def test_the_same_names_would_act_if_they_were_not_escaped(shown, bare, name):
+    loose = names.APP.replace("import clean, md, plotly", f"import clean, md, plotly; {bare}")
+    assert any(
+        "http://evil.invalid" in what for what in shown([name.format(n) for n in range(60)], loose)
     )
-    wrong = shown([f"![i](http://evil.invalid/{n}.png)" for n in range(60)], bare)
-    assert any(what.startswith("outside request: http://evil.invalid") for what in wrong)

@@ -1,30 +1,14 @@
 """The map in real Chromium: hear a point, lasso points, judge suspects by keyboard."""
 
-from browser import CHROMIUM, SOUND, go, settle, sound_url
+from browser import IN_CHROMIUM, SOUND, open_measured, settle, sound_url
 from playwright.sync_api import expect
-import pytest
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
+pytestmark = IN_CHROMIUM
 PLOT = "[class*=st-key-map_] .nsewdrag"
 
 
-def open_map(page, address: str, waits_for: str) -> None:
-    """Open an address; where the demo set is not measured yet, measure it there."""
-    go(page, address)
-    there = page.locator(waits_for).first
-    start = page.get_by_role("button", name="Measure", exact=True)
-    expect(there.or_(start).first).to_be_visible(timeout=60_000)
-    if start.is_visible():
-        start.click()
-    expect(there).to_be_visible(timeout=120_000)
-    settle(page)
-
-
 def test_a_click_on_the_map_plays_the_clip(page, server):
-    open_map(page, f"{server}/map", PLOT)
+    open_measured(page, f"{server}/map", page.locator(PLOT).first)
     point = page.locator("[class*=st-key-map_] .scatterlayer .point").nth(3)
     point.wait_for()
     box = point.bounding_box()
@@ -39,7 +23,7 @@ def test_a_click_on_the_map_plays_the_clip(page, server):
 
 
 def test_a_lasso_becomes_the_selection_and_a_tag(page, server):
-    open_map(page, f"{server}/map", PLOT)
+    open_measured(page, f"{server}/map", page.locator(PLOT).first)
     page.get_by_role("radio", name="Lasso").click()
     settle(page)
     plot = page.locator(PLOT).first
@@ -70,7 +54,8 @@ def test_a_lasso_becomes_the_selection_and_a_tag(page, server):
 
 
 def test_suspects_are_judged_by_keyboard(page, server):
-    open_map(page, f"{server}/map?map_view=Label+errors", "[class*=st-key-review_next]")
+    there = page.locator("[class*=st-key-review_next]").first
+    open_measured(page, f"{server}/map?map_view=Label+errors", there)
     expect(page.get_by_text("1 of ").first).to_be_visible()
     expect(page.locator(SOUND)).to_have_count(1, timeout=30_000)
     page.keyboard.press("y")
@@ -89,6 +74,6 @@ def test_suspects_are_judged_by_keyboard(page, server):
 
 
 def test_tsne_is_drawn_at_once_for_few_clips(page, server):
-    open_map(page, f"{server}/map?map_method=t-SNE", PLOT)
+    open_measured(page, f"{server}/map?map_method=t-SNE", page.locator(PLOT).first)
     axis = page.locator("[class*=st-key-map_] .xtitle")
     expect(axis).to_contain_text("t-SNE axis 1", timeout=60_000)

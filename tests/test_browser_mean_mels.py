@@ -2,25 +2,15 @@
 
 from pathlib import Path
 
-from browser import CHROMIUM, SOUND, go, settle, sound_url
+from browser import IN_CHROMIUM, SOUND, open_measured, settle, sound_url
 from playwright.sync_api import expect
-import pytest
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
+pytestmark = IN_CHROMIUM
 
 
 def test_pictures_are_made_two_groups_compared_and_the_nearest_clips_heard(page, server):
-    go(page, f"{server}/mean_mels")
-    measure = page.get_by_role("button", name="Measure", exact=True)
     make = page.get_by_role("button", name="Make pictures")
-    expect(measure.or_(make)).to_be_visible(timeout=30_000)
-    if measure.is_visible():
-        measure.click()
-    expect(make).to_be_visible(timeout=120_000)
-    settle(page)
+    open_measured(page, f"{server}/mean_mels", make)
     make.click()
     charts = page.locator(".js-plotly-plot")
     expect(charts).to_have_count(4, timeout=60_000)

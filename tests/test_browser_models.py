@@ -1,30 +1,14 @@
 """Models in real Chromium: train on the demo set, open the confusion matrix, hear a mistake."""
 
-from browser import CHROMIUM, SOUND, go, settle, sound_url
+from browser import IN_CHROMIUM, SOUND, open_measured, settle, sound_url
 from playwright.sync_api import expect
-import pytest
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
-
-
-def open_train(page, server):
-    """The Train page; where the demo set is not measured yet, measure it there."""
-    go(page, f"{server}/train")
-    measure = page.get_by_role("button", name="Measure", exact=True)
-    train = page.get_by_role("button", name="Train", exact=True)
-    expect(measure.or_(train).first).to_be_visible(timeout=30_000)
-    if measure.is_visible():
-        measure.click()
-    expect(train).to_be_visible(timeout=120_000)
-    settle(page)
-    return train
+pytestmark = IN_CHROMIUM
 
 
 def test_a_model_is_trained_its_matrix_opened_and_a_wrong_clip_heard(page, server):
-    train = open_train(page, server)
+    train = page.get_by_role("button", name="Train", exact=True)
+    open_measured(page, f"{server}/train", train)
     name = page.get_by_label("Name", exact=True)
     name.fill("heard")
     name.press("Enter")

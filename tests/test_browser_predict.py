@@ -3,24 +3,14 @@
 import json
 from pathlib import Path
 
-from browser import go, settle
+from browser import IN_CHROMIUM, go, settle, upload
 from playwright.sync_api import expect
-import pytest
 
 from conftest import SR, voice
 from core import audio
 from core.models import predict, shipped
 
-pytestmark = pytest.mark.browser
-
-
-def upload(page, name: str, data: bytes) -> None:
-    chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
-    expect(chooser).to_have_count(1, timeout=30_000)  # the one before it has gone
-    chooser.set_input_files(
-        files=[{"name": name, "mimeType": "application/octet-stream", "buffer": data}]
-    )
-    settle(page)
+pytestmark = IN_CHROMIUM
 
 
 def test_an_uploaded_voice_is_answered_and_a_broken_file_keeps_the_answer(page, server, tmp_path):

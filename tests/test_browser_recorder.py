@@ -4,7 +4,7 @@ import io
 import re
 import wave
 
-from browser import CHROMIUM, FLAGS, go, settle, watch
+from browser import CHROMIUM, FLAGS, IN_CHROMIUM, go, new_page, settle
 import numpy as np
 from playwright.sync_api import expect
 import pytest
@@ -12,10 +12,7 @@ import soundfile as sf
 
 from conftest import tone
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: set PHONOSCOPE_CHROMIUM to its path"),
-]
+pytestmark = IN_CHROMIUM
 TONE_HZ = 1000.0
 PROCESSES = """
 const said = MediaStreamTrack.prototype.getSettings;
@@ -64,24 +61,18 @@ def tone_chromium(chromium, tmp_path_factory):
 @pytest.fixture
 def opened(tone_chromium, server):
     """Open the recorder, with a script before the page's own; gives the page and the recorder."""
-    context = tone_chromium.new_context(
-        viewport={"width": 1280, "height": 1400}, permissions=["microphone"]
-    )
-    page = context.new_page()
-    wrong = watch(page, server)
+    with new_page(tone_chromium, server) as page:
 
-    def open_recorder(before: str = ""):
-        context.add_init_script(before)
-        go(page, f"{server}/clip")
-        page.get_by_role("radio", name="Record").click()
-        settle(page)
-        found = page.locator(".recorder")
-        expect(found).to_have_attribute("data-state", "off", timeout=30_000)
-        return page, found
+        def open_recorder(before: str = ""):
+            page.context.add_init_script(before)
+            go(page, f"{server}/clip")
+            page.get_by_role("radio", name="Record").click()
+            settle(page)
+            found = page.locator(".recorder")
+            expect(found).to_have_attribute("data-state", "off", timeout=30_000)
+            return page, found
 
-    yield open_recorder
-    context.close()
-    assert not wrong, wrong
+        yield open_recorder
 
 
 def turn_on(found) -> None:

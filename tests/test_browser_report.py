@@ -1,22 +1,16 @@
 """The report, downloaded in a real browser and opened again without the internet."""
 
-from browser import go, settle
+from browser import IN_CHROMIUM, open_measured
 from playwright.sync_api import expect
-import pytest
 
-pytestmark = pytest.mark.browser
+pytestmark = IN_CHROMIUM
 
 
 def test_the_report_is_downloaded_and_opens_offline_on_a_phone(page, server, chromium, tmp_path):
-    go(page, f"{server}/report")
-    start, ready = page.get_by_role("button", name="Measure"), "Download the report"
-    expect(start.or_(page.get_by_role("button", name=ready)).first).to_be_visible(timeout=60_000)
-    if start.count():
-        start.click()
-    expect(page.get_by_role("button", name=ready)).to_be_visible(timeout=120_000)
-    settle(page)
+    ready = page.get_by_role("button", name="Download the report")
+    open_measured(page, f"{server}/report", ready)
     with page.expect_download() as download:
-        page.get_by_role("button", name=ready).click()
+        ready.click()
     path = tmp_path / download.value.suggested_filename
     download.value.save_as(path)
     assert path.name == "demo_report.html"

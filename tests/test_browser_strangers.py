@@ -1,6 +1,7 @@
 """Two visitors of one server never meet, and no page asks another server for anything."""
 
 import contextlib
+import http.client
 import os
 from pathlib import Path
 import re
@@ -234,6 +235,8 @@ def test_a_data_set_cannot_be_the_folder_of_uploads(visitors, place):
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_asks_another_server_for_anything(page, server, name):
     page.set_default_timeout(60_000)
+    sockets = []  # which are no requests to Playwright
+    page.on("websocket", lambda socket: sockets.append(socket.url))
     go(page, f"{server}/{'' if name == 'home' else name}")
     expect(page.get_by_role("heading").first).to_be_visible(timeout=60_000)
     nothing, measure = page.get_by_text("Nothing is measured"), page.locator(".st-key-job_start")
@@ -248,6 +251,31 @@ def test_no_page_asks_another_server_for_anything(page, server, name):
         server,
     )
     assert abroad == []
+    assert sockets
+    assert {socket.split("/")[2] for socket in sockets} == {server.split("/")[2]}
+
+
+def status(server: str, method: str, path: str, **headers: str) -> int:
+    connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=30)
+    with contextlib.closing(connection):
+        connection.request(method, path, headers={k.replace("_", "-"): headers[k] for k in headers})
+        return connection.getresponse().status
+
+
+def test_a_page_of_another_server_cannot_open_a_session_or_upload(server):
+    shake = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec_WebSocket_Version": "13",
+        "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec_WebSocket_Protocol": "streamlit",
+    }
+    evil = "http://evil.invalid"
+    stream = "/_stcore/stream"
+    assert status(server, "GET", stream, Origin=server, **shake) == 101
+    assert status(server, "GET", stream, Origin=evil, **shake) == 403
+    assert status(server, "GET", stream, Origin=evil, Host="evil.invalid", **shake) == 403
+    assert status(server, "PUT", "/_stcore/upload_file/a/b", Origin=evil) == 403
 
 
 def test_all_pages_are_walked():

@@ -149,6 +149,14 @@ def test_no_text_of_a_csv_begins_like_a_formula(texts):
         assert not back["text"].str.contains(r"\A[=+\-@\t\r]").any()
 
 
+def test_formulas_behind_blanks_and_in_wide_letters_are_texts_too():
+    texts = [" =1", "\n=1", "＝1", "\u200b=1", "a=1"]
+    data = browsing.csv_of(pd.DataFrame({"text": texts, " =n": 1})).decode()
+    back = pd.read_csv(io.StringIO(data, newline=""), dtype=str)
+    assert back["text"].tolist() == [*("'" + text for text in texts[:4]), "a=1"]
+    assert list(back.columns) == ["text", "' =n"]
+
+
 def test_too_many_rows_for_a_file_are_refused(workspace, monkeypatch):
     monkeypatch.setattr(browsing, "MOST_ROWS", 10)
     with pytest.raises(ParameterError, match="at most 10"):

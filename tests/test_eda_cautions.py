@@ -1,5 +1,9 @@
 """Cautions: each on a table made to deserve it, and none on one that does not."""
 
+from functools import lru_cache
+from pathlib import Path
+import tempfile
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -284,3 +288,61 @@ def test_features_that_are_mostly_empty_are_named_among_those_asked_for(tmp_path
     assert module.about_features(workspace, ALL, ("f0_median_hz",)) == ()
     (found,) = module.about_features(workspace, ALL, ("f0_median_hz", "snr_db", "no column"))
     assert "75 %" in found.text
+
+
+def test_a_feature_that_only_the_selected_clips_lack_is_named(tmp_path):
+    young = fair()["age"].to_numpy() == "teens"
+    holes = np.where(young & (np.arange(N) % 5 > 0), np.nan, 1.0)
+    workspace = store(tmp_path / "w", fair(), values={"snr_db": holes})
+    teens = Selection((Filter("age", "=", "teens"),))
+    assert module.about_features(workspace, ALL, COLUMNS) == ()
+    (found,) = module.about_features(workspace, teens, COLUMNS)
+    assert "1 feature has" in found.text and "(80 %)" in found.text
+    half = Selection((Filter("age", "in", ("teens", "twenties")),))
+    assert module.about_features(workspace, half, COLUMNS) == ()  # 40 %
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 9), st.integers(1, N), st.integers(0, 10**6))
+def test_what_is_known_of_a_selection_is_enough_to_judge_it(sparse, sizes, seed):
+    workspace = sparse_table(sparse)
+    chosen = Selection((Filter("duration_s", "<=", sizes + 0.5), Filter("snr_db", ">=", seed % 3)))
+    sql, values = chosen.where()
+    counted = ", ".join(f"count({c})" for c in COLUMNS)
+    n, *exact = workspace.query(f"SELECT count(*), {counted} FROM clips WHERE {sql}", values).iloc[
+        0
+    ]
+    known = module._known(workspace, chosen, COLUMNS, n)
+    empty = n - np.array(exact) >= module.EMPTY * n
+    np.testing.assert_array_equal(n - known >= module.EMPTY * n, empty)
+    np.testing.assert_array_equal(known[empty], np.array(exact)[empty])
+
+
+@lru_cache
+def sparse_table(share: int) -> Workspace:
+    """A table with other holes for every share of tenths."""
+    rng = np.random.default_rng(share)
+    holes = np.where(rng.random((2, N)) < share / 10, np.nan, 1.0)
+    values = {"f0_median_hz": holes[0], "jitter_local_pct": holes[1]}
+    values |= {"duration_s": np.arange(N) + 1.0, "snr_db": np.arange(N) % 3.0}
+    return store(Path(tempfile.mkdtemp()) / "w", fair(), values)
+
+
+def test_values_are_counted_anew_when_clips_are_added(tmp_path):
+    values = {"snr_db": np.where(np.arange(N) < 200, 1.0, np.nan)}
+    workspace = store(tmp_path / "w", fair(200), values)
+    assert module.about_features(workspace, ALL, COLUMNS) == ()
+    grown = store(tmp_path / "w", fair(), values)
+    (found,) = module.about_features(grown, ALL, COLUMNS)
+    assert "(50 %)" in found.text
+
+
+def test_a_new_selection_counts_no_feature_that_most_clips_have(tmp_path, monkeypatch):
+    workspace = store(tmp_path / "w", fair())
+    cautions(workspace, ALL)
+    asked, query = [], Workspace.query
+    monkeypatch.setattr(
+        Workspace, "query", lambda *args, **more: asked.append(args[1]) or query(*args, **more)
+    )
+    assert cautions(workspace, Selection((Filter("gender", "=", "male"),)))
+    assert asked and not any("jitter" in sql for sql in asked)

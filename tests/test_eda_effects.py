@@ -132,6 +132,33 @@ def test_by_speaker_every_voice_is_one_row(workspace):
     assert found.means[0][found.names.index("up")] == pytest.approx(means["female"].mean())
 
 
+@pytest.mark.parametrize("measure", effects.MEASURES)
+def test_by_speaker_the_order_of_clips_does_not_matter(workspace, tmp_path, measure):
+    shuffled = table().sample(frac=1, random_state=3)
+    shuffled["clip_id"] = table()["clip_id"].to_numpy()
+    other = compare(store(tmp_path / "w", shuffled, FEATURES), by_speaker=True, measure=measure)
+    found = compare(workspace, by_speaker=True, measure=measure)
+    np.testing.assert_allclose(other.low, found.low, rtol=1e-9)
+    np.testing.assert_allclose(other.high, found.high, rtol=1e-9)
+
+
+def test_by_speaker_a_voice_in_both_groups_has_a_mean_in_each(tmp_path):
+    t = table()
+    t["gender"] = np.where(np.arange(len(t)) < 240, "female", "male")
+    found = compare(store(tmp_path / "w", t, FEATURES), by_speaker=True)
+    assert found.known[:, 0].tolist() == [24, 24]
+    means = t.groupby(["gender", "speaker_id"])["down"].mean()
+    at = found.names.index("down")
+    assert found.means[:, at] == pytest.approx([means["female"].mean(), means["male"].mean()])
+
+
+def test_by_speaker_a_large_group_is_sampled_and_a_small_one_is_not(tmp_path):
+    t = table(2000, 400)
+    t = pd.concat([t[t.gender == "female"], t[t.gender == "male"].head(40)])
+    found = compare(store(tmp_path / "w", t, FEATURES), by_speaker=True, sample=100)
+    assert 60 < found.known[0].max() < 150 and found.known[1].max() == 40
+
+
 def test_one_speaker_in_a_group_has_no_interval(workspace):
     one = Selection((Filter("speaker_id", "in", ("s000", "s001", "s003")),))
     found = effects.effects(workspace, one, "gender", "female", "male")

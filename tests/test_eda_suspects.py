@@ -1,41 +1,18 @@
 """Planted duplicates, wrong labels and outliers are found, and nothing else."""
 
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 import numpy as np
-import pandas as pd
 import pytest
+from test_eda_projection import store
 
-from core.eda import duplicates, projection, suspects
+from core.eda import duplicates, projection, suspects, suspects_folds
 from core.errors import ParameterError
 from core.figures import maps
 from core.filters import Filter, Selection
-from core.store import Workspace
 from pages.shared import map_code
 
 ALL = Selection()
-
-
-def store(folder, x: np.ndarray, mel: np.ndarray | None = None, **labels) -> Workspace:
-    """A workspace with a row of features, of mel strengths and of labels for each clip."""
-    ids = [f"c/{i:04d}" for i in range(len(x))]
-    table = pd.DataFrame(
-        {"clip_id": ids, "path": None, "size": 1, "mtime_ns": 1, "text": None, **labels}
-    )
-    found = Workspace.create(
-        folder,
-        recipe={"feature_set": "test-v1"},
-        columns=[f"f{i}" for i in range(x.shape[1])],
-        vectors={} if mel is None else {"mel_strength": mel.shape[1]},
-    )
-    rows = {}
-    for i, clip_id in enumerate(ids):
-        values = {f"f{j}": float(v) for j, v in enumerate(x[i])}
-        vectors = {} if mel is None else {"mel_strength": mel[i].astype(np.float32)}
-        rows[clip_id] = {"clip_id": clip_id, "values": values, "vectors": vectors}
-    with found.writer() as writer:
-        writer.set_catalogue(table, unit_size=64)
-        for unit in writer.missing():
-            writer.write(unit.number, [rows[item["clip_id"]] for item in unit.items])
-    return found
 
 
 def cloud(n: int = 300, d: int = 12, seed: int = 0) -> np.ndarray:
@@ -247,3 +224,39 @@ def test_columns_that_hardly_vary_or_are_mostly_missing_do_not_decide():
     assert z[5, 1] == pytest.approx(1 / x[:, 1].std())
     with pytest.raises(ParameterError, match="Nothing varies"):
         suspects.robust_z(np.ones((9, 2)), ("a", "b"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 12), st.integers(5, 60), st.booleans())
+def test_folds_are_those_of_scikit_learn(seed, labels, groups, one_label_each):
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, groups, int(rng.integers(30, 400)))
+    label = rng.choice(labels, max(groups, group.size), p=rng.dirichlet(np.ones(labels)))
+    values, codes = np.unique(
+        label[group] if one_label_each else label[: group.size], return_inverse=True
+    )
+    n = int(rng.integers(2, 6))
+    assume(values.size > 1 and len(set(group)) >= n and np.bincount(codes).max() >= n)
+    names = np.array([f"s {g}" for g in group], dtype=object)
+    splitter = StratifiedGroupKFold(n, shuffle=True, random_state=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warnings.warn", lambda *_, **__: None)  # of labels with few clips
+        theirs = [test for _, test in splitter.split(codes, codes, names)]
+    ours = suspects_folds.folds(codes, names, n)
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("n", [1, 2, 30, 31])
+def test_medians_are_those_of_scikit_learn(n):
+    from sklearn.impute import SimpleImputer
+
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((n, 9))
+    x[rng.random(x.shape) < 0.2] = np.nan
+    x[:, 2], x[:, 4] = np.nan, 1.5  # nothing known, and no gaps
+    theirs = SimpleImputer(strategy="median", keep_empty_features=True).fit(x).statistics_
+    np.testing.assert_array_equal(suspects_folds.medians(x), theirs)

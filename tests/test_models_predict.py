@@ -1,15 +1,24 @@
 """Answers for new voices: what is said, when nothing is said, and why."""
 
+from dataclasses import replace
 import json
+import shutil
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+import pandas as pd
 import pytest
 
 from conftest import SR, tone, voice
 from core import cli
 from core.errors import ModelError, ParameterError
-from core.models import _inputs, files, predict, robust
+from core.filters import Selection
+from core.models import _inputs, card, embeddings, evaluate, files, predict, robust
 from core.models.base import Predictions, Table, Trained, TrainParams
+from core.models.table import learn_table
+from core.models.train import train
+from core.store import Workspace
 
 COLUMNS = ("f0_median_hz", "f0_p05_hz", "f0_p95_hz", "spectral_tilt_db_oct", "mfcc01_mean")
 ABOUT = {"data": "made", "feature_set": "voice-v1", "feature_set_version": "1"}
@@ -208,9 +217,14 @@ def test_many_files_are_one_table_and_a_bad_one_a_row(loaded, wav, tmp_path):
     assert found["p_low"][0] + found["p_high"][0] == pytest.approx(1)
 
 
-def test_a_model_that_needs_a_label_says_so():
-    with pytest.raises(ModelError, match="a recording alone does not give"):
-        _inputs.heard(voice(), sr=SR, about=ABOUT, columns=("label:gender", "f0_median_hz"))
+def test_a_model_that_needs_labels_names_them(loaded):
+    columns = ("label:accent=us", "label:accent=uk", "f0_median_hz", "label:gender")
+    with pytest.raises(ModelError, match=r"labels as inputs \(accent, gender\), and a new"):
+        _inputs.heard(voice(), sr=SR, about=ABOUT, columns=columns)
+    labelled = replace(loaded, trained=replace(loaded.trained, columns=columns))
+    for ask in (predict.predict, predict.over_time):
+        with pytest.raises(ModelError, match="accent, gender"):
+            ask(labelled, (voice(), SR))
 
 
 def test_predict_on_the_command_line_prints_a_line_for_each_file(
@@ -246,3 +260,177 @@ def table_of(loaded):
     X = loaded.neighbours.rows * loaded.seen.scale + loaded.seen.centre
     speakers = np.array([f"s{i}" for i in range(n)], dtype=object)
     return Table(X, loaded.neighbours.y, speakers, loaded.neighbours.clip_ids, COLUMNS, {}, ABOUT)
+
+
+# --- models that hear with a pretrained network ---------------------------------------------------
+
+
+def ear(scale: float = 1.0) -> bytes:
+    """A network of a waveform: its power, and its slope's share of that, times ``scale``."""
+    node = helper.make_node
+    nodes = [
+        node("Slice", ["x", "one", "end"], ["later"]),
+        node("Slice", ["x", "zero", "last"], ["earlier"]),
+        node("Sub", ["later", "earlier"], ["slope"]),
+        node("Mul", ["x", "x"], ["square"]),
+        node("Mul", ["slope", "slope"], ["steep"]),
+        node("ReduceMean", ["square"], ["power"], axes=[0]),
+        node("ReduceMean", ["steep"], ["change"], axes=[0]),
+        node("Div", ["change", "power"], ["bright"]),
+        node("Concat", ["power", "bright"], ["both"], axis=0),
+        node("Mul", ["both", "scale"], ["embedding"]),
+    ]
+    ends = {"zero": 0, "one": 1, "last": -1, "end": 10**9}
+    weights = [numpy_helper.from_array(np.array([v]), name) for name, v in ends.items()]
+    weights.append(numpy_helper.from_array(np.array([scale], np.float32), "scale"))
+    graph = helper.make_graph(
+        nodes,
+        "ear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [2])],
+        weights,
+    )
+    opsets = [helper.make_opsetid("", 12)]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def hearing(tmp_path_factory):
+    """A workspace of 12 voices, low and high, vectors of ``ear``, and a model of them in it."""
+    import soundfile as sf
+
+    root = tmp_path_factory.mktemp("hearing")
+    rows = []
+    for i, f0 in enumerate(np.r_[np.linspace(85, 120, 6), np.linspace(200, 260, 6)]):
+        path = root / f"{i}.wav"
+        sf.write(path, voice(f0, 1.5, seed=i), SR, subtype="FLOAT")
+        stat = path.stat()
+        labels = ("low" if f0 < 150 else "high", f"s{i}")
+        rows.append((f"c/{i}", str(path), stat.st_size, stat.st_mtime_ns, None, *labels))
+    names = ["clip_id", "path", "size", "mtime_ns", "text", "pitch", "speaker_id"]
+    recipe = {"feature_set": "voice-v1", "feature_set_version": "1"}
+    made = Workspace.create(root / "w", recipe=recipe, columns=["a"])
+    with made.writer() as writer:
+        writer.set_catalogue(pd.DataFrame(rows, columns=names), unit_size=64)
+        for unit in writer.missing():
+            found = [{"clip_id": i["clip_id"], "values": {"a": 1.0}} for i in unit.items]
+            writer.write(unit.number, [*unit.known, *found])
+        writer.tidy()
+    (root / "ear.onnx").write_bytes(ear())
+    params = embeddings.EmbeddingParams(normalise=True)
+    embeddings.embed_workspace(made, root / "ear.onnx", params, workers=1)
+    asked = TrainParams("pitch", ("embedding",), "logreg", n_splits=3)
+    table = learn_table(made, Selection(), asked)
+    path = files.save(train(table, asked), table, made.folder / "models" / "ear.model")
+    return made, table, path
+
+
+def test_a_model_in_its_workspace_hears_with_the_network_there(hearing):
+    made, table, path = hearing
+    loaded = files.load(path)
+    expected = predict.ask(loaded, table.X)
+    for i in (0, 11):
+        clip = made.folder.parent / f"{table.clip_ids[i][2:]}.wav"
+        found = predict.predict(loaded, clip)
+        assert found.label == table.y[i]
+        assert list(found.probabilities.values()) == pytest.approx(expected[i], abs=1e-5)
+        (ground,) = found.rests_on
+        assert (ground.name, ground.label) == ("embedding", "Vector of the network ear.onnx")
+    low, high = voice(95, 2.0, seed=1), voice(230, 2.0, seed=2)
+    windows = predict.over_time(loaded, (np.concatenate([low, high]), SR))
+    side = np.array(windows.labels)[windows.prob.argmax(axis=1)]
+    assert (side[0], side[-1]) == ("low", "high")
+
+
+def test_a_model_remembers_its_network_on_its_card(hearing):
+    made, _, path = hearing
+    told = files.load(path).card["network"]
+    here = embeddings.available(made)
+    assert told == {"name": "ear.onnx", "sha256": here.sha256, "settings": here.params}
+    assert told["settings"]["normalise"] is True
+    text = card.to_markdown(files.load(path).card)
+    assert f"network ear.onnx (SHA-256 {here.sha256[:12]}…)" in text
+
+
+def test_a_model_elsewhere_asks_for_its_network_and_takes_no_other(hearing, tmp_path, wav, capsys):
+    made, _, path = hearing
+    alone = shutil.copy(path, tmp_path / "alone.model")
+    clip = wav(voice(100, 1.5), "a.wav", subtype="FLOAT")
+    with pytest.raises(ModelError, match=r"ear\.onnx .*--network FILE\.onnx"):
+        predict.predict(files.load(alone), clip)
+    assert cli.main(["predict", str(alone), str(clip)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert cli.main(["predict", str(path), str(clip)]) == 0
+    expected = capsys.readouterr().out
+    network = str(made.folder.parent / "ear.onnx")
+    assert cli.main(["predict", "--network", network, str(alone), str(clip)]) == 0
+    assert capsys.readouterr().out == expected
+    other = tmp_path / "other.onnx"
+    other.write_bytes(ear(2.0))
+    for wrong, words in (
+        (other, "other.onnx: this is another network than ear.onnx"),
+        (tmp_path / "none.onnx", "there is no such file"),
+        (clip, "a.wav: this is another network than"),
+    ):
+        assert cli.main(["predict", "--network", str(wrong), str(path), str(clip)]) == 2
+        assert words in capsys.readouterr().err
+    assert cli.main(["predict", "--network", network, str(clip)]) == 2
+    assert "needs no network" in capsys.readouterr().err
+
+
+def test_a_workspace_with_another_network_by_now_is_told(hearing, tmp_path):
+    made, table, path = hearing
+    copy = tmp_path / "w"
+    shutil.copytree(made.folder, copy)
+    inside = files.load(copy / "models" / path.name)
+    assert predict.ready(inside).size == 2
+    (copy / "embeddings" / "network.onnx").write_bytes(ear(2.0))
+    with pytest.raises(ModelError, match="holds another one by now"):
+        predict.ready(inside)
+    (tmp_path / "other.onnx").write_bytes(ear(2.0))
+    moved = Workspace.open(copy)
+    embeddings.embed_workspace(moved, tmp_path / "other.onnx", workers=1, rebuild=True)
+    with pytest.raises(ModelError, match=r"vectors of other\.onnx, or made with other settings"):
+        evaluate.evaluate(files.load(path), moved)
+    assert evaluate.evaluate(files.load(path), made).predictions.y.size == 12
+    saved = files.save(files.load(path).trained, table, copy / "models" / "again.model")
+    assert files.load(saved).card["network"]["name"] == "ear.onnx"  # as it was trained, not as here
+
+
+def test_a_network_is_remembered_only_where_its_vectors_were_learnt_from(hearing, tmp_path):
+    made, table, _ = hearing
+    trained = train(table, TrainParams("pitch", ("embedding",), "logreg", n_splits=3))
+    elsewhere = files.save(trained, table, tmp_path / "models" / "m.model")
+    others = table._replace(X=table.X + 1)
+    of_others = files.save(trained, others, made.folder / "models" / "others.model")
+    for path in (elsewhere, of_others):
+        assert "network" not in files.load(path).card
+        with pytest.raises(ModelError, match="does not remember which"):
+            predict.ready(files.load(path))
+    told = files.load(hearing[2]).trained.about["network"]
+    knowing = table._replace(about={**table.about, "network": told})
+    path = files.save(trained, knowing, tmp_path / "models" / "m.model")
+    assert files.load(path).card["network"] == told
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": "../../etc/passwd"},
+        {"sha256": 7},
+        {"settings": {"n_mels": 40.5}},
+        {"settings": {"n_mels": True}},
+        {"settings": {"piece_s": float("nan")}},
+        {"settings": {"fmin": "0"}},
+        {"settings": {"no such": 1}},
+        {"settings": None},
+    ],
+)
+def test_what_a_hostile_model_remembers_is_refused(hearing, changes):
+    loaded = files.load(hearing[2])
+    about = loaded.trained.about
+    for told in ({**about["network"], **changes}, "network", [1]):
+        bad = replace(loaded.trained, about={**about, "network": told})
+        with pytest.raises(ModelError, match="remembers of its network cannot be"):
+            predict.ready(replace(loaded, trained=bad))

@@ -1,57 +1,19 @@
 """Every page, opened the way a visitor does, without a browser (Streamlit's AppTest)."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-import streamlit
-from streamlit.testing.v1 import AppTest
+from visit import charts, open_page, players, sounds
 
 from conftest import attach, tone, voice
 from core import audio
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
+pytestmark = pytest.mark.usefixtures("own_folders")
 CLIP = "recording/clip.py"
 ALL = ["Waveform", "Spectrum", "STFT", "Mel", "MFCC", "Difference"]
 
 
-def open_page(page: str | None = None, **query: str | list[str]) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    if page:
-        at.switch_page(page).run()
-    assert not at.exception, at.exception
-    return at
-
-
-def charts(at: AppTest) -> dict[str, dict]:
-    """Figures by widget or element key, as JSON."""
-    return {c.proto.alt: json.loads(c.proto.spec) for c in at.get("plotly_chart")}
-
-
-def players(at: AppTest) -> list[dict]:
-    """What each player on the page was told."""
-    mounted = [c.proto for c in at.get("bidi_component")]
-    data = [c.bytes for c in mounted if c.component_name == "phonoscope_player"]
-    return [json.loads(d[4 : 4 + int.from_bytes(d[:4], "little")]) for d in data]
-
-
-def sounds(at: AppTest) -> list[str]:
-    return [track["url"] for head in players(at) for track in head["tracks"]]
-
-
 def wav(y: np.ndarray, sr: int = 16_000) -> bytes:
     return audio.encode_wav(y, sr=sr, bits=16)
-
-
-@pytest.fixture(autouse=True)
-def own_media(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    streamlit.cache_resource.clear()  # all tests share one session id
-    return tmp_path
 
 
 def test_home_says_what_is_loaded_and_opens_four_doors():
@@ -147,7 +109,7 @@ def test_the_articles_zoom_shows_single_samples():
     assert "x" in figure["data"][0]  # one point a sample, with times of its own
 
 
-def test_an_upload_is_shown_and_the_servers_copy_is_in_the_visitors_folder(own_media):
+def test_an_upload_is_shown_and_the_servers_copy_is_in_the_visitors_folder(own_folders):
     at = open_page(CLIP)
     at.button_group(key="source").set_value("Upload").run()
     assert any("Nothing here yet" in i.value for i in at.info)
@@ -155,10 +117,10 @@ def test_an_upload_is_shown_and_the_servers_copy_is_in_the_visitors_folder(own_m
     assert not at.exception
     assert at.title[0].value.replace("\\", "") == "../my voice.wav"
     assert len(charts(at)) == 6
-    assert [p.name for p in own_media.rglob("uploads/*/*")] == ["my voice.wav"]
+    assert [p.name for p in own_folders.rglob("uploads/*/*")] == ["my voice.wav"]
 
 
-def test_a_broken_upload_gives_one_sentence_and_keeps_what_was_there(own_media):
+def test_a_broken_upload_gives_one_sentence_and_keeps_what_was_there(own_folders):
     at = open_page(CLIP)
     at.button_group(key="source").set_value("Upload").run()
     attach(at, "good.wav", wav(tone(200)))
@@ -218,21 +180,21 @@ def test_the_grid_compares_the_articles_four():
     assert any("Choose at least one" in i.value for i in at.info)
 
 
-def test_old_sounds_make_room(own_media, monkeypatch):
+def test_old_sounds_make_room(own_folders, monkeypatch):
     monkeypatch.setattr("pages.shared.session.MAX_SOUND_BYTES", 500_000)
     at = open_page(CLIP)
     for strength in (5, 10, 15, 20):
         at.slider(key="strength_db").set_value(strength).run()
     assert not at.exception
-    sizes = [p.stat().st_size for p in own_media.rglob("sounds/*.wav")]
+    sizes = [p.stat().st_size for p in own_folders.rglob("sounds/*.wav")]
     assert 0 < sum(sizes) < 500_000 + 3 * max(sizes)
 
 
-def test_what_is_removed_from_the_list_of_uploads_is_deleted(own_media):
+def test_what_is_removed_from_the_list_of_uploads_is_deleted(own_folders):
     def staged(*names):
         at.file_uploader[0].set_value([(n, wav(tone(len(n) * 100)), "") for n in names]).run()
         assert not at.exception
-        return sorted(p.name for p in own_media.rglob("uploads/*/*"))
+        return sorted(p.name for p in own_folders.rglob("uploads/*/*"))
 
     at = open_page(CLIP)
     at.button_group(key="source").set_value("Upload").run()

@@ -6,59 +6,26 @@ import pandas as pd
 import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
+import visit
+from visit import DEMO, measured_voices, said
 
-from conftest import ROOT, voice
-from core import datasets
-from core.cli import main
+from conftest import voice
 from core.eda import browsing
 from core.filters import Filter, Selection
 from core.notes import Notes
-from pages.shared.data import Chosen
 
 BROWSE, CLIP = "dataset/browse.py", "recording/clip.py"
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """Workspaces, with the demo set measured."""
-    folder = tmp_path_factory.mktemp("workspaces")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHONOSCOPE_WORKSPACES", str(folder))
-        assert main([*demo().command, "--limit", "120"]) == 0
-    return folder
-
-
 @pytest.fixture
-def measured(root, tmp_path, monkeypatch):
-    streamlit.cache_resource.clear()
-    streamlit.cache_data.clear()
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(root))
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    notes = demo().workspace / "notes.jsonl"
-    notes.unlink(missing_ok=True)
-    return Notes(demo().workspace)
+def notes(on_demo):
+    """What is noted on the demo set: nothing yet."""
+    (DEMO.workspace / "notes.jsonl").unlink(missing_ok=True)
+    return Notes(DEMO.workspace)
 
 
-@pytest.fixture
-def nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "workspaces"))
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    return tmp_path
-
-
-def demo() -> Chosen:
-    return Chosen(str(datasets.demo_folder()), "voice-v1", "")
-
-
-def open_page(page: str = BROWSE, path=None, **query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
-    for name, value in query.items():
-        at.query_params[name] = value
-    if path is not None:
-        at.session_state["data_source"] = "Folder"
-        at.session_state["data_folder"] = str(path)
-    at.run().switch_page(page).run()
-    assert not at.exception, at.exception
+def open_page(folder=None, page: str = BROWSE, **query: str) -> AppTest:
+    at = visit.open_page(page, folder, **query)
     assert not at.error, [e.value for e in at.error]
     return at
 
@@ -67,23 +34,19 @@ def rows(at: AppTest) -> pd.DataFrame:
     return at.dataframe[-1].value
 
 
-def said(at: AppTest) -> str:
-    return " ".join(x.value for x in [*at.markdown, *at.caption, *at.info])
-
-
-def test_the_clips_come_a_page_at_a_time_with_pictures(measured):
+def test_the_clips_come_a_page_at_a_time_with_pictures(notes):
     at = open_page()
     assert len(rows(at)) == 100
     assert rows(at)["picture"].str.startswith("data:image/png;base64,").all()
     assert len(json.dumps(rows(at)["picture"].tolist())) < 1_000_000
-    assert "120 clips, sorted by Clip" in said(at)
+    assert "194 clips, sorted by Clip" in said(at)
     at.button_group(key="browse_pictures_True").set_value("Spectrogram").run()
     assert rows(at)["picture"].str.startswith("data:image/webp;base64,").all()
     at.button_group(key="browse_pictures_True").set_value("None").run()
     assert "picture" not in rows(at)
 
 
-def test_sorting_and_finding(measured):
+def test_sorting_and_finding(notes):
     at = open_page()
     at.selectbox(key="browse_order").set_value("f0_median_hz").run()
     at.toggle(key="down").set_value(True).run()
@@ -95,14 +58,14 @@ def test_sorting_and_finding(measured):
     assert "No clip is left" in said(at)
 
 
-def test_the_selection_rules_the_table_and_is_said(measured):
+def test_the_selection_rules_the_table_and_is_said(notes):
     chosen = Selection((Filter("gender", "in", ("female",)),))
     at = open_page(sel=chosen.to_text())
     assert set(rows(at)["gender"]) == {"female"}
-    assert "of 120 clips" in said(at)
+    assert "of 194 clips" in said(at)
 
 
-def test_next_and_previous_step_through_the_rows_and_over_pages(measured):
+def test_next_and_previous_step_through_the_rows_and_over_pages(notes):
     at = open_page()
     first = rows(at)["clip_id"].tolist()
     at.button(key="browse_next").click().run()
@@ -115,44 +78,44 @@ def test_next_and_previous_step_through_the_rows_and_over_pages(measured):
     at.button(key="browse_next").click().run()
     assert not at.exception
     second = rows(at)["clip_id"].tolist()
-    assert len(second) == 20
+    assert len(second) == 94
     assert at.session_state["browse_clip"].endswith(second[0])
     at.button(key="browse_previous").click().run()
     assert at.session_state["browse_clip"].endswith(first[-1])
     assert rows(at)["clip_id"].tolist() == first
 
 
-def test_tags_and_notes_are_written_shown_and_select(measured):
+def test_tags_and_notes_are_written_shown_and_select(notes):
     at = open_page()
     at.button(key="browse_next").click().run()
     clip_id = at.session_state["browse_clip"]
-    measured.tag(clip_id, "odd")
-    measured.tag("demo/demo_clean", "odd")
+    notes.tag(clip_id, "odd")
+    notes.tag("demo/demo_clean", "odd")
     at.run()
     at.text_area[0].set_value("Listen *again*").run()
-    assert measured.notes() == {clip_id: "Listen *again*"}
+    assert notes.notes() == {clip_id: "Listen *again*"}
     assert "odd · Listen *again*" in rows(at)["marks"].tolist()
     next(m for m in at.multiselect if m.label == "Tags").set_value([]).run()
-    assert measured.tags() == {"demo/demo_clean": {"odd"}}
+    assert notes.tags() == {"demo/demo_clean": {"odd"}}
     at.button(key="tag_use").click().run()
     assert rows(at)["clip_id"].tolist() == ["demo_clean"]
 
 
-def test_a_selection_is_kept_used_and_deleted(measured):
+def test_a_selection_is_kept_used_and_deleted(notes):
     chosen = Selection((Filter("gender", "in", ("female",)),))
     at = open_page(sel=chosen.to_text())
     at.text_input(key="keep_name").set_value("Women").run()
     at.button(key="keep").click().run()
-    assert measured.selections() == {"Women": chosen.to_text()}
+    assert notes.selections() == {"Women": chosen.to_text()}
     at.button(key="clear_all").click().run()
-    assert "All 120 clips" in said(at)
+    assert "All 194 clips" in said(at)
     at.button(key="kept_use").click().run()
     assert set(rows(at)["gender"]) == {"female"}
     at.button(key="kept_delete").click().run()
-    assert measured.selections() == {}
+    assert notes.selections() == {}
 
 
-def test_speakers_are_a_second_table(measured):
+def test_speakers_are_a_second_table(notes):
     at = open_page()
     at.button_group(key="browse_table").set_value("Speakers").run()
     table = rows(at)
@@ -163,42 +126,34 @@ def test_speakers_are_a_second_table(measured):
     assert rows(at)["f0_median"].is_monotonic_decreasing
 
 
-def test_damaged_notes_are_reported_and_the_page_works(measured):
-    measured.tag("demo/demo_clean", "odd")
-    with open(measured.folder / "notes.jsonl", "ab") as file:
+def test_damaged_notes_are_reported_and_the_page_works(notes):
+    notes.tag("demo/demo_clean", "odd")
+    with open(notes.folder / "notes.jsonl", "ab") as file:
         file.write(b"{half")
     at = open_page()
     assert "damaged" in at.warning[0].value
     assert len(rows(at)) == 100
 
 
-def test_nothing_measured_says_so(nothing):
+def test_nothing_measured_says_so(own_folders):
     at = open_page()
     assert "Nothing measured yet" in said(at)
     assert at.button(key="job_start")
 
 
-def test_no_folder_named_says_so(nothing):
-    at = open_page(path="")
+def test_no_folder_named_says_so(own_folders):
+    at = open_page("")
     assert "Name the folder" in said(at)
 
 
-def test_a_folder_that_is_not_there_is_a_sentence(nothing):
-    at = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
-    at.session_state["data_source"] = "Folder"
-    at.session_state["data_folder"] = str(nothing / "gone")
-    at.run().switch_page(BROWSE).run()
-    assert not at.exception
+def test_a_folder_that_is_not_there_is_a_sentence(own_folders):
+    at = visit.open_page(BROWSE, own_folders / "gone")
     assert len(at.error) == 1
 
 
-def test_clips_without_labels_and_speakers(nothing, wav):
-    for i in range(3):
-        wav(voice(100 + 20 * i), f"plain/{i}.wav")
-    chosen = Chosen(str(nothing / "plain"), "voice-v1", "")
-    assert main(chosen.command) == 0
-    at = open_page(path=nothing / "plain")
-    assert rows(at)["clip_id"].tolist() == ["0.wav", "1.wav", "2.wav"]
+def test_clips_without_labels_and_speakers(own_folders):
+    at = open_page(measured_voices(own_folders / "plain"))
+    assert rows(at)["clip_id"].tolist() == ["0.wav", "1.wav", "2.wav", "3.wav"]
     assert "gender" not in rows(at)
     at.button_group(key="browse_table").set_value("Speakers").run()
     assert "No speaker is known" in said(at)
@@ -210,11 +165,11 @@ def table_of(folder, text: str) -> object:
     return path
 
 
-def test_a_table_alone_opens_at_once_and_says_that_it_has_no_sound(nothing):
+def test_a_table_alone_opens_at_once_and_says_that_it_has_no_sound(own_folders):
     path = table_of(
-        nothing, "filename,gender,pitch_hz,<b>x</b>\na.mp3,male,100,1\nb.mp3,female,200,2\n"
+        own_folders, "filename,gender,pitch_hz,<b>x</b>\na.mp3,male,100,1\nb.mp3,female,200,2\n"
     )
-    at = open_page(path=path)
+    at = open_page(path)
     assert rows(at)["pitch_hz"].tolist() == [100, 200]
     assert "picture" not in rows(at)
     assert "without sound" in said(at)
@@ -230,31 +185,27 @@ def test_a_table_alone_opens_at_once_and_says_that_it_has_no_sound(nothing):
     assert rows(at)["pitch_hz"].tolist() == [300]
 
 
-def test_a_table_without_numbers_is_a_sentence(nothing):
-    at = AppTest.from_file(str(ROOT / "pages" / "main.py"), default_timeout=60)
-    at.session_state["data_source"] = "Folder"
-    at.session_state["data_folder"] = str(table_of(nothing, "filename,gender\na.mp3,male\n"))
-    at.run().switch_page(BROWSE).run()
-    assert not at.exception
+def test_a_table_without_numbers_is_a_sentence(own_folders):
+    at = visit.open_page(BROWSE, table_of(own_folders, "filename,gender\na.mp3,male\n"))
     assert "no table with columns of numbers" in at.error[0].value
 
 
-def test_recordings_with_a_table_offer_both(nothing, wav):
+def test_recordings_with_a_table_offer_both(own_folders, wav):
     header = "filename,age,gender,nwords,duration,words_per_second,tempo,f0_median"
     wav(voice(), "art/audio_dataset/a.wav")
-    (nothing / "art" / "t.csv").write_text(f"{header}\na.wav,teens,male,3,1.0,3,25,120\n")
-    at = open_page(path=nothing / "art")
+    (own_folders / "art" / "t.csv").write_text(f"{header}\na.wav,teens,male,3,1.0,3,25,120\n")
+    at = open_page(own_folders / "art")
     assert at.button_group(key="data_numbers_False").value == "Measured here"
     at.button_group(key="data_numbers_False").set_value("Its own table").run()
     assert not at.exception
     assert rows(at)["f0_median"].tolist() == [120]
     assert rows(at)["picture"].str.startswith("data:image/png").all()
-    at = open_page(path=nothing / "art" / "t.csv")
+    at = open_page(own_folders / "art" / "t.csv")
     assert rows(at)["f0_median"].tolist() == [120]
 
 
-def test_a_clip_of_the_data_set_opens_on_the_clip_page(measured):
-    at = open_page(CLIP, clip="demo/demo_hum_50_hz")
+def test_a_clip_of_the_data_set_opens_on_the_clip_page(notes):
+    at = open_page(page=CLIP, clip="demo/demo_hum_50_hz")
     assert at.title[0].value.replace("\\", "") == "demo_hum_50_hz"
     assert at.button_group(key="source").value == "Data"
     at.text_input(key="clip_find").set_value("clipping").run()
@@ -265,19 +216,19 @@ def test_a_clip_of_the_data_set_opens_on_the_clip_page(measured):
 
 
 @pytest.mark.parametrize("clip", ["/etc/passwd", "demo/../validated.tsv"])
-def test_a_path_in_the_address_opens_nothing(measured, clip):
-    at = open_page(CLIP, clip=clip)
+def test_a_path_in_the_address_opens_nothing(notes, clip):
+    at = open_page(page=CLIP, clip=clip)
     assert "is not in the data set opened last" in said(at)
     assert at.title[0].value == "A clean recording"
 
 
-def test_the_clip_page_says_that_nothing_is_measured(nothing):
-    at = open_page(CLIP, clip="demo/demo_clean")
+def test_the_clip_page_says_that_nothing_is_measured(own_folders):
+    at = open_page(page=CLIP, clip="demo/demo_clean")
     at.button_group(key="source").set_value("Data").run()
     assert not at.exception
     assert "Nothing is measured on this data set" in said(at)
 
 
-def test_the_page_shows_the_code_of_its_table(measured):
+def test_the_page_shows_the_code_of_its_table(notes):
     at = open_page()
     assert browsing.code_for(("clip_id",), "clip_id", False).splitlines()[2] in at.code[0].value

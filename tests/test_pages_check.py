@@ -1,5 +1,6 @@
 """The page Check, its report and its picture, on recordings whose faults are known."""
 
+from functools import partial
 import json
 import math
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
+from visit import open_page
 
 from conftest import attach, voice
 from core import audio, datasets, player, quality
@@ -19,18 +21,11 @@ from core.quality import report as writing
 from core.quality.report import Rank
 from core.store import Workspace
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
+pytestmark = pytest.mark.usefixtures("own_folders")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def open_check(**query: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    at.switch_page("recording/check.py").run()
-    assert not at.exception, at.exception
-    return at
+open_check = partial(open_page, "recording/check.py")
 
 
 def upload(at: AppTest, name: str, y: np.ndarray, sr: int = 16_000) -> None:
@@ -58,15 +53,6 @@ def with_click(sr: int = 16_000) -> np.ndarray:
     y += 0.0005 * np.random.default_rng(0).standard_normal(y.size).astype(np.float32)
     y[24_000:24_008] += 0.4 * np.array([1, -1] * 4, np.float32)
     return y
-
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path / "media"))
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "workspaces"))
-    (tmp_path / "media").mkdir()
-    streamlit.cache_resource.clear()  # all tests share one session id
-    return tmp_path
 
 
 def test_a_clean_recording_is_called_good_and_every_check_is_explained():

@@ -3,19 +3,15 @@
 import math
 
 import pytest
-import streamlit
 from streamlit.testing.v1 import AppTest
-from test_pages import CLIP, open_page
+from visit import open_page
 
 from core import harm
 from core.harm import Harm
 from pages.shared import clean_panels
 
-
-@pytest.fixture(autouse=True)
-def own_media(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    streamlit.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("own_folders")
+CLIP = "recording/clip.py"
 
 
 def opened(**query: str) -> AppTest:

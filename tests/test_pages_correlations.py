@@ -2,38 +2,28 @@
 
 import pandas as pd
 import pytest
-import streamlit
 from test_eda_correlations import planted, store
-from test_pages import charts, open_page
+from visit import DEMO, charts, open_page
 
-from core import cli, datasets
 from core.store import Workspace
-from pages.shared.data import Chosen
 
+pytestmark = pytest.mark.usefixtures("on_demo")
 PAGE = "dataset/correlations.py"
 DIFFERENCES = {"relation": "Differences of two groups"}
 BARE = [f"f{i}" for i in range(3)]
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """Workspaces with the demo set measured once."""
+def measured(tmp_path_factory):
+    """Workspaces with numbers for the demo set whose correlations are known."""
     folder = tmp_path_factory.mktemp("workspaces")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHONOSCOPE_WORKSPACES", str(folder))
-        chosen = Chosen(str(datasets.demo_folder()), "voice-v1", "")
         table = planted(120, 20)
         names = ["f0_median_hz", "hnr_db", "f2_median_hz", "snr_db", "rms_dbfs"]
         table = table.rename(columns=dict(zip("abcde", names, strict=True)))
-        store(chosen.workspace, table, names)
+        store(DEMO.workspace, table, names)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def place(root, tmp_path, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(root))
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    streamlit.cache_resource.clear()
 
 
 def test_the_heat_map_and_its_strongest_pair_are_shown():
@@ -113,9 +103,8 @@ def test_an_empty_workspace_offers_to_measure(tmp_path, monkeypatch):
 @pytest.mark.parametrize("query", [{}, DIFFERENCES])
 def test_missing_labels_and_speakers_are_no_error(tmp_path, monkeypatch, query):
     monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "bare"))
-    folder = Chosen(str(datasets.demo_folder()), "voice-v1", "").workspace
     table: pd.DataFrame = planted(40)[["clip_id", "a", "b", "d"]]
-    store(folder, table, ["a", "b", "d"])
+    store(DEMO.workspace, table, ["a", "b", "d"])
     at = open_page(PAGE, **query)
     assert not at.error
     assert bool(charts(at)) == (not query)
@@ -125,11 +114,9 @@ def test_missing_labels_and_speakers_are_no_error(tmp_path, monkeypatch, query):
         assert any("names no speakers" in c.value for c in at.caption)
 
 
-def test_the_demo_set_knows_that_pitch_goes_with_gender(tmp_path, monkeypatch):
+def test_the_demo_set_knows_that_pitch_goes_with_gender(measured_once, monkeypatch):
     """On real measurements of the built-in voices."""
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "demo"))
-    chosen = Chosen(str(datasets.demo_folder()), "voice-v1", "")
-    assert cli.main(chosen.command) == 0
-    assert Workspace.open(chosen.workspace).count() == 194
+    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured_once))
+    assert Workspace.open(DEMO.workspace).count() == 194
     matrix = next(iter(charts(open_page(PAGE))))
     assert "Strongest: Gender with Pitch, median (Hz) (+0.9" in matrix

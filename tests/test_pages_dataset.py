@@ -4,44 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
-import streamlit
 from streamlit.testing.v1 import AppTest
+import visit
+from visit import DEMO, MAIN, said
 
-from core import datasets
 from core.store import Workspace
-from pages.shared.data import Chosen
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
+pytestmark = pytest.mark.usefixtures("own_folders")
 PAGES = ["browse", "distributions", "correlations", "mean_mels", "map", "report"]
 every_page = pytest.mark.parametrize("page", PAGES)
 
 
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path / "media"))
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "workspaces"))
-    streamlit.cache_resource.clear()
-    streamlit.cache_data.clear()
-
-
 def open_page(page: str, folder: Path | None = None, **query: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    if folder is not None:
-        at.session_state["data_source"] = "Folder"
-        at.session_state["data_folder"] = str(folder)
-    at.run()
-    at.switch_page(f"dataset/{page}.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
-
-
-def said(at: AppTest) -> str:
-    parts = [*at.info, *at.warning, *at.error, *at.caption, *at.markdown]
-    parts += [m for e in at.expander for m in e.markdown]
-    return " ".join(p.value for p in parts).replace("\\", "")
+    return visit.open_page(f"dataset/{page}.py", folder, **query)
 
 
 def drawn(at: AppTest) -> str:
@@ -72,8 +47,7 @@ def test_where_nothing_is_measured_measuring_is_offered(page):
 
 @every_page
 def test_an_empty_workspace_is_no_error(page):
-    place = Chosen(str(datasets.demo_folder()), "voice-v1", "").workspace
-    Workspace.create(place, recipe={"feature_set": "voice-v1"}, columns=["duration_s"])
+    Workspace.create(DEMO.workspace, recipe={"feature_set": "voice-v1"}, columns=["duration_s"])
     at = open_page(page)
     assert not at.error
     assert "easure" in said(at)
@@ -140,6 +114,6 @@ def test_the_selection_goes_along_to_other_pages_until_it_is_cleared(table):
 
 
 def test_pages_write_tables_only_with_formulas_escaped():
-    sources = sorted(Path(MAIN).parent.rglob("*.py"))
+    sources = sorted(MAIN.parent.rglob("*.py"))
     assert len(sources) > 30
     assert not [p.name for p in sources if "to_csv(" in p.read_text(encoding="utf-8")]

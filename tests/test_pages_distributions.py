@@ -1,60 +1,28 @@
 """The distributions page, opened the way a visitor does (Streamlit's AppTest)."""
 
-import json
 from pathlib import Path
 
 import pytest
-import soundfile as sf
-import streamlit
 from streamlit.testing.v1 import AppTest
+import visit
+from visit import charts, measured_voices
 
-from conftest import SR, voice
-from core import cli, datasets
 from core.filters import Filter, Selection
 from core.recipes import Recipe, Rule
-from pages.shared.data import Chosen
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
+pytestmark = pytest.mark.usefixtures("on_demo")
 PAGE = "dataset/distributions.py"
 VIEWS = ["Class balance", "Histogram", "By label", "Every clip", "Outliers"]
 RECIPE = Recipe((Rule("cut", ("f0_median_hz",), 100, 200),))
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """The demo set, measured once for all tests of this file."""
-    root = tmp_path_factory.mktemp("workspaces")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHONOSCOPE_WORKSPACES", str(root))
-        cli.main(Chosen(str(datasets.demo_folder()), "voice-v1", "").command)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch, measured):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
-    streamlit.cache_resource.clear()
-
-
-def open_page(view: str, **query: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    at.run()
-    at.switch_page(PAGE)
-    for name, value in {"view": view, **query}.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
+def open_page(view: str, folder: Path | None = None, **query: str) -> AppTest:
+    return visit.open_page(PAGE, folder, view=view, **query)
 
 
 def rules_in(at: AppTest) -> str:
     found = at.query_params["rules"]
     return found if isinstance(found, str) else found[0]
-
-
-def charts(at: AppTest) -> dict[str, dict]:
-    return {c.proto.alt: json.loads(c.proto.spec) for c in at.get("plotly_chart")}
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -175,17 +143,6 @@ def test_a_recipe_file_is_opened_and_used():
     assert Recipe.from_text(rules_in(at)).rules == RECIPE.rules
 
 
-def on_folder(folder: Path, view: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    at.session_state["data_source"] = "Folder"
-    at.session_state["data_folder"] = str(folder)
-    at.run()
-    at.switch_page(PAGE)
-    at.query_params["view"] = view
-    at.run()
-    return at
-
-
 def test_what_is_not_measured_asks_to_be(tmp_path, monkeypatch):
     monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path))
     at = open_page("Histogram")
@@ -195,13 +152,7 @@ def test_what_is_not_measured_asks_to_be(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_folder_without_labels_and_speakers_opens(view, tmp_path):
-    folder = tmp_path / "plain"
-    folder.mkdir()
-    for i in range(4):
-        sf.write(folder / f"{i}.wav", voice(100 + 30 * i, seed=i), SR)
-    cli.main(Chosen(str(folder), "voice-v1", "").command)
-    at = on_folder(folder, view)
-    assert not at.exception, at.exception
+    at = open_page(view, measured_voices(tmp_path / "plain"))
     assert not at.error
     if view == "Class balance":
         assert any("no labels to count" in i.value for i in at.info)

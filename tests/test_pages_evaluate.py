@@ -2,28 +2,25 @@
 
 from concurrent.futures import ThreadPoolExecutor
 import io
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile as sf
 import streamlit
 from streamlit.testing.v1 import AppTest
+import visit
+from visit import DEMO, charts, measured_voices, said
 
-from conftest import SR, voice
-from core import cli, datasets
-from core.models import files, judge
+from core import cli
+from core.models import checks, files, judge
 from core.models.base import Predictions
 from core.models.groups import by_group
 from core.store import Workspace
 from pages.shared import cache_models, evaluate_code, models
-from pages.shared.data import Chosen
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
+pytestmark = pytest.mark.usefixtures("on_demo")
 PAGE = "model/evaluate.py"
-DEMO = Chosen(str(datasets.demo_folder()), "voice-v1", "")
 TRAINED = {
     "clear": ["--target=gender", "--model=logreg"],
     "searched": ["--target=gender", "--model=knn", "--search"],
@@ -34,47 +31,19 @@ TRAINED = {
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """The demo set, measured once, with models of it."""
-    root = tmp_path_factory.mktemp("workspaces")
+def measured(measured):
+    """The demo set, measured, with models of it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHONOSCOPE_WORKSPACES", str(root))
-        cli.main(DEMO.command)
+        patch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
         for name, words in TRAINED.items():
             out = models.path_of(DEMO.workspace, name)
             where = [f"--workspace={DEMO.workspace}", f"--out={out}"]
             assert cli.main(["train", *where, *words]) in (0, None)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch, measured):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
-    streamlit.cache_resource.clear()
+    return measured
 
 
 def open_page(view: str = "Score", model: str = "clear", folder: Path | None = None) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    at.run()
-    if folder:
-        at.session_state["data_source"] = "Folder"
-        at.session_state["data_folder"] = str(folder)
-    at.session_state["evaluate_model"] = model
-    at.switch_page(PAGE)
-    at.query_params["evaluate_view"] = view
-    at.run()
-    assert not at.exception, at.exception
-    return at
-
-
-def charts(at: AppTest) -> dict[str, dict]:
-    return {c.proto.alt: json.loads(c.proto.spec) for c in at.get("plotly_chart")}
-
-
-def said(at: AppTest) -> str:
-    kinds = (at.caption, at.markdown, at.info, at.warning, at.success, at.error)
-    return " ".join(x.value for kind in kinds for x in kind).replace("\\", "")
+    return visit.open_page(PAGE, folder, state={"evaluate_model": model}, evaluate_view=view)
 
 
 def path(name: str) -> Path:
@@ -242,16 +211,18 @@ def test_results_of_tests_survive_the_disk(tmp_path):
     workspace = Workspace.open(DEMO.workspace)
     trained = files.load(path("clear")).trained
     for kind in ("repeats", "shortcuts"):
-        assert models.main([kind, str(DEMO.workspace), str(path("clear")), str(tmp_path)]) == 0
+        words = ["--workspace", str(DEMO.workspace), "--model", str(path("clear"))]
+        assert cli.main(["model-tests", kind, *words, "--out", str(tmp_path)]) == 0
         found = models.check_result(models.jobs.Job(tmp_path))
-        fresh = models.run_check(kind, workspace, trained)
+        fresh = checks.run(kind, workspace, trained)
         assert found.sentence == fresh.sentence
         assert type(found) is type(fresh)
 
 
 def test_a_test_that_cannot_be_made_says_why(tmp_path, capsys):
     gone = tmp_path / "gone.model"
-    assert models.main(["leak", str(DEMO.workspace), str(gone), str(tmp_path)]) == 3
+    words = ["--workspace", str(DEMO.workspace), "--out", str(tmp_path), "--model"]
+    assert cli.main(["model-tests", "leak", *words, str(gone)]) == 2
     assert "there is no such file" in capsys.readouterr().err
 
 
@@ -323,12 +294,7 @@ def test_the_code_makes_the_error_in_years_again(monkeypatch):
 @pytest.mark.parametrize("view", ["Score", "Errors", "Groups", "Leaks", "Search", "Compare"])
 def test_without_labels_there_are_sentences(view, tmp_path, monkeypatch):
     monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "w"))
-    folder = tmp_path / "voices"
-    folder.mkdir()
-    for i in range(4):
-        sf.write(folder / f"{i}.wav", voice(100 + 15 * i, seed=i), SR)
-    cli.main(Chosen(str(folder), "voice-v1", "").command)
-    at = open_page(view, "gone", folder)
+    at = open_page(view, "gone", measured_voices(tmp_path / "voices"))
     assert at.error or at.info
 
 

@@ -1,40 +1,23 @@
 """The teaching pages, opened the way a visitor does (Streamlit's AppTest)."""
 
 import json
-from pathlib import Path
 import shutil
 
 import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
-from test_pages import sounds
+import visit
+from visit import MAIN, charts, sounds
 
 from core.learn import guess, rebuild
 from core.learn.steps import STEPS
 from core.models import shipped
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
-
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "workspaces"))
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def open_page(page: str, **query: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=90)
-    at.run()
-    at.switch_page(f"learn/{page}.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
-
-
-def charts(at: AppTest) -> list[dict]:
-    return [json.loads(c.proto.spec) for c in at.get("plotly_chart")]
+    return visit.open_page(f"learn/{page}.py", **query)
 
 
 def captions(at: AppTest) -> str:
@@ -46,7 +29,7 @@ def test_every_step_opens_by_its_link_with_figure_and_sentence(number):
     at = open_page("tour", step=str(number))
     assert at.header[0].value == f"{number} · {STEPS[number - 1].title}"
     assert not at.error
-    figures = charts(at)
+    figures = charts(at).values()
     assert figures
     for figure in figures:
         for axis in ("xaxis", "yaxis"):
@@ -208,7 +191,7 @@ def test_without_the_shipped_model_the_pages_say_so(tmp_path, monkeypatch):
 
 def test_a_clip_that_is_gone_gives_a_sentence(tmp_path, monkeypatch):
     copy = tmp_path / "demo"
-    shutil.copytree(Path(MAIN).parents[1] / "demo", copy)
+    shutil.copytree(MAIN.parents[1] / "demo", copy)
     (copy / "clips" / "demo_clean.mp3").write_bytes(b"not sound")
     monkeypatch.setattr("core.datasets._demo.demo_folder", lambda: copy)
     streamlit.cache_resource.clear()

@@ -1,69 +1,35 @@
 """The map page, opened the way a visitor does (Streamlit's AppTest)."""
 
-import json
 from pathlib import Path
 import shutil
 
 import numpy as np
 import pytest
 import soundfile as sf
-import streamlit
 from streamlit.testing.v1 import AppTest
+import visit
+from visit import DEMO, charts, said
 
 from conftest import SR, tone, voice
-from core import cli, datasets
+from core import cli
 from core.eda import projection
 from core.filters import Filter, Selection
 from core.notes import Notes
 from pages.shared import map_panels
 from pages.shared.data import Chosen
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
 PAGE = "dataset/map.py"
-DEMO = Chosen(str(datasets.demo_folder()), "voice-v1", "")
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """The demo set, measured once for all tests of this file."""
-    root = tmp_path_factory.mktemp("workspaces")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHONOSCOPE_WORKSPACES", str(root))
-        cli.main(DEMO.command)
-    return root
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch, measured):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
-    streamlit.cache_resource.clear()
+def no_notes(on_demo, measured):
     yield
     for path in measured.glob("*/notes.jsonl"):
         path.unlink()
 
 
 def open_page(view: str = "Map", folder: Path | None = None, **query: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    at.run()
-    if folder:
-        at.session_state["data_source"] = "Folder"
-        at.session_state["data_folder"] = str(folder)
-    at.switch_page(PAGE)
-    for name, value in {"map_view": view, **query}.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
-
-
-def charts(at: AppTest) -> dict[str, dict]:
-    return {c.proto.alt: json.loads(c.proto.spec) for c in at.get("plotly_chart")}
-
-
-def said(at: AppTest) -> str:
-    shown = [x.value for kind in (at.caption, at.markdown, at.info, at.warning) for x in kind]
-    return " ".join(shown).replace("\\", "")
+    return visit.open_page(PAGE, folder, map_view=view, **query)
 
 
 def pick(monkeypatch, found) -> None:

@@ -1,11 +1,13 @@
 """The mean mels page without a browser: with pictures, before them, and with odd data sets."""
 
+from functools import partial
 import json
 from pathlib import Path
 
 import pytest
-import streamlit
 from streamlit.testing.v1 import AppTest
+import visit
+from visit import DEMO
 
 from conftest import voice
 from core import datasets
@@ -13,42 +15,18 @@ from core.eda import mel_images
 from core.extract import extract_dataset
 from pages.shared.data import Chosen
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
+pytestmark = pytest.mark.usefixtures("own_folders")
 PAGE = "dataset/mean_mels.py"
-DEMO = str(datasets.demo_folder())
+open_page = partial(visit.open_page, PAGE)
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
+def measured(measured):
     """The demo set, measured and with pictures; its folder of workspaces."""
-    root = tmp_path_factory.mktemp("workspaces")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHONOSCOPE_WORKSPACES", str(root))
-        folder = Chosen(DEMO, "voice-v1", "").workspace
-    extract_dataset(datasets.demo(), folder)
-    assert mel_images.make(folder).done == 194
-    return root
-
-
-@pytest.fixture(autouse=True)
-def own(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path / "media"))
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "workspaces"))
-    streamlit.cache_resource.clear()
-    streamlit.cache_data.clear()
-
-
-def open_page(folder: Path | None = None, **query: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    for name, value in query.items():
-        at.query_params[name] = value
-    if folder:
-        at.session_state["data_source"] = "Folder"
-        at.session_state["data_folder"] = str(folder)
-    at.run()
-    at.switch_page(PAGE).run()
-    assert not at.exception, at.exception
-    return at
+        patch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
+        assert mel_images.make(DEMO.workspace).done == 194
+    return measured
 
 
 def charts(at: AppTest) -> dict[str, dict]:
@@ -64,8 +42,7 @@ def measured_folder(folder: Path, wav, names: list[str]) -> Path:
     return folder
 
 
-def test_two_means_a_difference_and_spectra_of_the_demo_set(measured, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
+def test_two_means_a_difference_and_spectra_of_the_demo_set(on_demo):
     at = open_page()
     assert len(charts(at)) == 4
     assert not at.error
@@ -81,8 +58,7 @@ def test_two_means_a_difference_and_spectra_of_the_demo_set(measured, monkeypatc
     assert sum(len(c.proto.spec) for c in at.get("plotly_chart")) < 500_000
 
 
-def test_controls_change_what_is_drawn(measured, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
+def test_controls_change_what_is_drawn(on_demo):
     at = open_page()
     first = charts(at)
     at.toggle(key="mels_masked").set_value(False).run()
@@ -98,8 +74,7 @@ def test_controls_change_what_is_drawn(measured, monkeypatch):
     assert len(charts(at)) == 4
 
 
-def test_the_selection_rules_the_page(measured, monkeypatch):
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
+def test_the_selection_rules_the_page(on_demo):
     at = open_page(sel='[["gender","=","female"]]')
     assert any("Fewer than two groups" in i.value for i in at.info)
     assert not charts(at)

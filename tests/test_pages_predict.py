@@ -12,13 +12,14 @@ import pytest
 import soundfile as sf
 import streamlit
 from streamlit.testing.v1 import AppTest
+from test_models_predict import ear
 
 from conftest import ROOT, SR, attach, tone, voice
 from core import audio, cli, datasets, jobs
 from core.audio import ClipRef
 from core.figures import predict as figures
 from core.filters import Selection
-from core.models import files, predict, robust, shipped
+from core.models import embeddings, files, predict, robust, shipped
 from core.models.base import TrainParams
 from core.models.predict import Answer, Ground, OverTime
 from core.models.table import learn_table
@@ -194,6 +195,51 @@ def test_an_uploaded_model_is_asked_and_a_hostile_one_is_refused_with_a_sentence
     assert not mark.exists()
     at.run()
     assert not at.error
+
+
+@pytest.fixture(scope="module")
+def hears(measured, tmp_path_factory):
+    """A model beside the demo set whose inputs are vectors of a network, made with ``ear``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
+        workspace = Workspace.open(DEMO.workspace)
+        network = tmp_path_factory.mktemp("network") / "ear.onnx"
+        network.write_bytes(ear())
+        embeddings.embed_workspace(workspace, network, workers=1)
+        params = TrainParams("gender", ("embedding",), "logreg", n_splits=3)
+        table = learn_table(workspace, Selection(), params)
+        path = DEMO.workspace / "models" / "hears.model"
+        yield files.save(train(table, params), table, path)
+        path.unlink()
+
+
+def test_a_model_beside_its_data_set_hears_with_the_network_there(
+    hears, tmp_path, monkeypatch, capsys
+):
+    at = open_page(clip="demo_clean", model="hears")
+    found = predict.predict(files.load(hears), demo("demo_clean"), threshold=0.0)
+    assert f"**{found.label}**" in said(at) or headline(at).startswith(found.label)
+    assert f"{100 * found.probability:.1f} %" in said(at) + headline(at)
+    assert "cannot be asked without its file" in said(at)  # its card
+    assert "has no meaning" in said(at)
+    (shown,) = [c.value for c in at.code if "core.models" in c.value]
+    y, sr = audio.load(demo("demo_clean"))
+    sf.write(tmp_path / "recording.wav", y, sr, subtype="FLOAT")
+    (tmp_path / "hears.model").write_bytes(hears.read_bytes())
+    (tmp_path / "network.onnx").write_bytes(ear())
+    monkeypatch.chdir(tmp_path)
+    exec(compile(shown, "shown", "exec"), {})
+    assert capsys.readouterr().out.startswith(found.label)
+
+
+def test_an_uploaded_model_that_hears_with_a_network_says_what_to_do(hears):
+    at = open_page(clip="demo_clean")
+    at.selectbox(key="predict_model").set_value(predict_model.OWN_FILE).run()
+    attach(at, "theirs.model", hears.read_bytes())
+    (error,) = at.error
+    assert "hears with the network ear.onnx" in error.value.replace("\\", "")
+    assert "keep the model in the folder models of the workspace" in error.value
+    assert not at.get("plotly_chart")
 
 
 class Touch:

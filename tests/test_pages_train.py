@@ -1,14 +1,11 @@
 """The Train page, opened the way a visitor does (Streamlit's AppTest)."""
 
-from pathlib import Path
+from functools import partial
 
 import pytest
-import soundfile as sf
-import streamlit
-from streamlit.testing.v1 import AppTest
+import visit
+from visit import DEMO, measured_voices, said
 
-from conftest import SR, voice
-from core import cli, datasets
 from core.errors import ParameterError
 from core.models.base import TrainParams
 from core.models.families import spec_of
@@ -16,47 +13,10 @@ from core.models.groups import Interval
 from core.models.judge import Baseline, Score, Scores
 from core.notes import Notes
 from pages.shared import models
-from pages.shared.data import Chosen
 
-MAIN = str(Path(__file__).resolve().parents[1] / "pages" / "main.py")
+pytestmark = pytest.mark.usefixtures("on_demo")
 PAGE = "model/train.py"
-DEMO = Chosen(str(datasets.demo_folder()), "voice-v1", "")
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """The demo set, measured once for all tests of this file."""
-    root = tmp_path_factory.mktemp("workspaces")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHONOSCOPE_WORKSPACES", str(root))
-        cli.main(DEMO.command)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch, measured):
-    monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
-    monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
-    streamlit.cache_resource.clear()
-
-
-def open_page(folder: Path | None = None, **query: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=60)
-    at.run()
-    if folder:
-        at.session_state["data_source"] = "Folder"
-        at.session_state["data_folder"] = str(folder)
-    at.switch_page(PAGE)
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
-
-
-def said(at: AppTest) -> str:
-    kinds = (at.caption, at.markdown, at.info, at.warning, at.success, at.error)
-    return " ".join(x.value for kind in kinds for x in kind).replace("\\", "")
+open_page = partial(visit.open_page, PAGE)
 
 
 def test_a_model_is_trained_in_the_background_judged_listed_and_deleted():
@@ -144,12 +104,7 @@ def test_the_articles_pipeline_says_what_it_needs():
 
 def test_without_labels_there_is_nothing_to_learn(tmp_path, monkeypatch):
     monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "w"))
-    folder = tmp_path / "voices"
-    folder.mkdir()
-    for i in range(4):
-        sf.write(folder / f"{i}.wav", voice(100 + 15 * i, seed=i), SR)
-    cli.main(Chosen(str(folder), "voice-v1", "").command)
-    at = open_page(folder)
+    at = open_page(measured_voices(tmp_path / "voices"))
     assert "These clips have no labels" in said(at)
 
 

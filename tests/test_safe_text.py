@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import pytest
 
@@ -26,7 +26,16 @@ def test_markdown_is_escaped_letter_by_letter(text):
     assert "://" not in shown.replace("\\", "")
 
 
+@given(st.text(max_size=400) | st.sampled_from(HOSTILE))
+@settings(max_examples=300)
+def test_markdown_adds_only_what_keeps_letters_from_acting(text):
+    shown = safe_text.md(text)
+    assert re.sub(r"\\(.)", r"\1", shown).replace("\u2060", "") == safe_text.clean(text)
+    assert not re.search(r"[^\W_]\\?@|@[^\W_]", shown)  # else an address becomes a link
+
+
 @given(st.text(max_size=400))
+@example("x" * 400)
 @settings(max_examples=300)
 def test_clean_is_one_bounded_visible_line(text):
     shown = safe_text.clean(text)

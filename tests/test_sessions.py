@@ -4,19 +4,22 @@ import ast
 import contextlib
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 import streamlit
-from streamlit.runtime.caching import cache_resource_api
+from streamlit.runtime.caching import cache_data_api, cache_resource_api
 from streamlit.testing.v1 import AppTest
 
 from app import TOKEN, sweep
 from conftest import SR, tone
 from core import audio, jobs, serving
 from core.errors import DatasetError
+from core.store import Workspace
 from pages.shared import session
 from pages.shared.session import Mine
 
@@ -25,16 +28,19 @@ CACHES = sorted((ROOT / "pages").rglob("*.py"))
 OF_WORKSPACES = ("key", "folder")  # what a global cache of a data set's numbers is keyed by
 OF_ALL = {
     "demo_table",
+    "demo_clips",
     "demo",
     "leaks",
     "guess_clips",
     "dataset_facts",  # of folders that serving.check_folder has let through
     "kind",  # as dataset_facts
 }
-TOLD = {
-    "known_here": "a share in per cent, by an unguessable path",
-    "ranks": "counts of a data set",
-}
+# What these may be called says nothing of an upload: settings, and parts of a data set.
+ABOUT_DATA_SETS = """
+    key folder selection version notes stamp by by_speaker column columns first second label log
+    names order_by descending page rows find kind most measure method clustered color numeric
+    params paths raw rules side step threshold topics x y a b bins _made
+"""
 
 
 def global_caches() -> dict[str, list[str]]:
@@ -44,8 +50,9 @@ def global_caches() -> dict[str, list[str]]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
                 for decorator in map(ast.unparse, node.decorator_list):
-                    if decorator.startswith("st.cache") and "scope='session'" not in decorator:
-                        found[node.name] = [argument.arg for argument in node.args.args]
+                    if "st.cache" in decorator and "scope='session'" not in decorator:
+                        named = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+                        found[node.name] = [argument.arg for argument in named]
     return found
 
 
@@ -55,17 +62,21 @@ def test_what_all_visitors_share_is_keyed_by_data_sets_alone():
     for name, arguments in found.items():
         if name not in OF_ALL:
             assert set(OF_WORKSPACES) <= set(arguments), f"{name}: use cache._by_owner"
-        if name not in OF_ALL | TOLD.keys():
-            own = {"ref", "path", "clip", "values"} & set(arguments)
-            assert not own, f"{name}: {own} may be of an upload"
+            new = set(arguments) - set(ABOUT_DATA_SETS.split())
+            assert not new, f'{name}: scope="session" where {new} may be of an upload, else list it'
 
 
-def test_no_page_calls_a_global_cache_in_another_way():
+def test_no_page_keeps_answers_in_another_way():
     for file in CACHES:
-        text = file.read_text(encoding="utf-8")
-        if file.name != "cache.py":  # _by_owner has one of each
-            assert "st.cache_resource(**" not in text, file.name
-            assert "st.cache_data(**" not in text, file.name
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        defined = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+        decorators = {id(n) for f in defined for d in f.decorator_list for n in ast.walk(d)}
+        for node in ast.walk(tree):
+            text = ast.unparse(node) if isinstance(node, (ast.Attribute, ast.ImportFrom)) else ""
+            banned = "lru_cache|functools.*cache|from streamlit import.*cache"
+            assert not re.search(banned, text), file.name
+            if file.name != "cache.py" and text in ("st.cache_data", "st.cache_resource"):
+                assert id(node) in decorators, file.name  # in cache.py _by_owner has one of each
 
 
 @pytest.fixture
@@ -74,14 +85,21 @@ def media(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("PHONOSCOPE_MEDIA", str(folder))
     streamlit.cache_resource.clear()
+    streamlit.cache_data.clear()
     yield folder
     streamlit.cache_resource.clear()
+    streamlit.cache_data.clear()
 
 
-def look_at_own_recording() -> None:
+def look_at_own_things(workspace: str) -> None:
+    """A recording and a model of the visitor's own, beside a data set of everybody's."""
+    import shutil
+
     from conftest import SR, tone
     from core import audio
-    from pages.shared import cache, cache_check, session
+    from core.models import shipped
+    from core.store import Workspace
+    from pages.shared import cache, cache_check, cache_models, cache_predict, models, session
 
     data = audio.encode_wav(tone(440.0), sr=SR, bits=16)
     mine = session.mine()
@@ -90,16 +108,53 @@ def look_at_own_recording() -> None:
     cache.info(ref)
     cache.load(ref, None, None)
     cache_check.report(ref, cache_check.CheckParams())
+    place = (Workspace.open(workspace).key, workspace)
+    cache_check.columns(*place, True)
+    assert cache_check.ranks(*place, (("loudness", "loudness_lufs"),), (-26.0,))
+    model = mine.folder / "canary.model"
+    shutil.copy(shipped.PATH, model)
+    asked = (str(model), models.stamp(model))
+    cache_models.loaded(*asked)
+    cache_models.known_here(*place, *asked)
+    cache_predict.here(*place, ("c/0",))
 
 
-def test_what_comes_from_an_upload_is_in_no_global_cache(media):
-    at = AppTest.from_function(look_at_own_recording, default_timeout=60).run()
+def data_set(folder: Path) -> str:
+    """A workspace of two clips with their loudness."""
+    found = Workspace.create(folder, recipe={"feature_set": "x"}, columns=["loudness_lufs"])
+    clips = pd.DataFrame({"clip_id": ["c/0", "c/1"], "path": "", "size": 1, "mtime_ns": 1})
+    with found.writer() as writer:
+        writer.set_catalogue(clips.assign(text=None), unit_size=2)
+        for unit in writer.missing():
+            values = {"loudness_lufs": -20.0}
+            rows = [{"clip_id": item["clip_id"], "values": values} for item in unit.items]
+            writer.write(unit.number, rows)
+    return str(folder)
+
+
+def kept() -> tuple[set[str], set[str]]:
+    """Names of functions with answers in the caches of everybody, and of visitors."""
+    everybody, own = set(), set()
+    for caches in (
+        cache_resource_api._resource_caches._function_caches,
+        cache_data_api._data_caches._function_caches,
+    ):
+        for who, found in caches.items():
+            for one in found.values():
+                entries = one._mem_cache if hasattr(one, "_mem_cache") else one.storage._mem_cache
+                if len(entries):
+                    (own if who else everybody).add(one.display_name.rsplit(".", 1)[-1])
+    return everybody, own
+
+
+def test_what_comes_from_an_upload_is_in_no_global_cache(media, tmp_path):
+    place = data_set(tmp_path / "workspace")
+    at = AppTest.from_function(look_at_own_things, default_timeout=60, args=(place,)).run()
     assert not at.exception
-    kept = cache_resource_api._resource_caches._function_caches
-    names = {cache.display_name for cache in kept.get(None, {}).values() if len(cache._mem_cache)}
-    assert not [n for n in names if n.endswith((".info", ".load", ".report"))], names
-    own = {c.display_name for who, caches in kept.items() if who for c in caches.values()}
-    assert {"info", "load", "report"} <= {name.rsplit(".", 1)[-1] for name in own}
+    everybody, own = kept()
+    assert everybody == {"columns"}
+    found = {"info", "load", "report", "loaded", "known_here", "here", "_kept_ranks", "mine"}
+    assert found <= own
 
 
 def test_a_folder_goes_with_its_session_even_while_it_is_written(media):

@@ -9,11 +9,11 @@ from dataclasses import asdict
 import json
 import math
 import sys
-import time
 
 from core import audio, jobs
 from core.audio import ClipRef, Limits
 from core.cli import check, doctor, models, models_use, networks, serve
+from core.cli.progress import Line
 from core.errors import VoiceError
 from core.params import CleanParams, Denoise, Trim
 from core.safe_text import clean as clean_text
@@ -189,7 +189,7 @@ def _extract(args: argparse.Namespace) -> int:
     from core.datasets import open_dataset
     from core.extract import extract_dataset
 
-    line = _ProgressLine()
+    line = Line()
     found = extract_dataset(
         open_dataset(args.dataset, args.layout),
         args.workspace,
@@ -216,39 +216,6 @@ def _extract(args: argparse.Namespace) -> int:
         print("phonoscope: cancelled; the same command goes on.", file=sys.stderr)
         return 1
     return 1 if found.failed else 0
-
-
-class _ProgressLine:
-    """One line on stderr that is written over; a plain line now and then where it is a file."""
-
-    def __init__(self) -> None:
-        self.width, self.told = 0, float("-inf")
-
-    def show(self, now) -> None:
-        """Print the line, and tell whoever watches the job."""
-        message = f"{now.done:,} of {now.total:,} clips, {now.failed:,} failed"
-        jobs.report(**now._asdict(), message=message)
-        if math.isfinite(now.rate):
-            message += f", {now.rate:.1f} clips/s"
-        if math.isfinite(now.eta_s):
-            message += f", {_span(now.eta_s)} to go"
-        if sys.stderr.isatty():
-            print(f"\r{message:{self.width}}", end="", file=sys.stderr, flush=True)
-            self.width = len(message)
-        elif time.monotonic() - self.told > 10:
-            self.told = time.monotonic()
-            print(message, file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self.width:
-            print(file=sys.stderr)
-
-
-def _span(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _datasets(args: argparse.Namespace) -> int:
@@ -299,7 +266,7 @@ def _export(args: argparse.Namespace) -> int:
 def _mels(args: argparse.Namespace) -> int:
     from core.eda import mel_images
 
-    line = _ProgressLine()
+    line = Line()
     found = mel_images.make(
         args.workspace,
         workers=args.workers,
@@ -307,13 +274,7 @@ def _mels(args: argparse.Namespace) -> int:
         progress=line.show,
         cancel=jobs.cancelled,
     )
-    line.end()
-    print(
-        f"{found.done} mel pictures made, {found.failed} clips failed, {found.skipped} there "
-        f"before; {found.seconds:.1f} s.",
-        file=sys.stderr,
-    )
-    return 1 if found.failed or found.cancelled else 0
+    return line.total(found, "{} mel pictures made, {} clips failed, {} there before")
 
 
 def _replay(args: argparse.Namespace) -> int:

@@ -5,16 +5,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 import json
 import math
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core import jobs, quality
 from core.audio import ClipRef
+from core.cli.progress import Line
 from core.errors import ParameterError, VoiceError
+from core.quality import report as writing
 from core.safe_text import clean as clean_text
-
-if TYPE_CHECKING:
-    pass
 
 _UNIT = 64  # clips stored together
 
@@ -57,25 +55,7 @@ def _reports(files: list[str], workers: int) -> Iterator[tuple[str, quality.Repo
 def _object(path: str, found: quality.Report | VoiceError) -> dict[str, Any]:
     if isinstance(found, VoiceError):
         return {"file": path, "error": str(found)}
-    checks = {
-        check.key: {
-            "value": _plain(check.value),
-            "unit": check.unit,
-            "verdict": check.verdict,
-            "warn": _plain(check.thresholds.warn),
-            "fail": _plain(check.thresholds.fail),
-            "direction": check.thresholds.direction,
-            "worst": check.worst,
-            "detail": check.detail,
-            **{name: _plain(value) for name, value in check.extra.items()},
-        }
-        for check in found.checks
-    }
-    return {"file": path, "verdict": found.verdict, "sentence": found.sentence, "checks": checks}
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return writing.to_object(found, name=path)
 
 
 def _block(path: str, found: quality.Report | VoiceError) -> str:
@@ -100,17 +80,10 @@ def _rounded(value: float) -> str:
 
 
 def _fill(args: argparse.Namespace) -> int:
-    from core.cli import _ProgressLine
     from core.eda import checks
 
-    line = _ProgressLine()
+    line = Line()
     found = checks.fill(
         args.workspace, workers=args.workers, progress=line.show, cancel=jobs.cancelled
     )
-    line.end()
-    print(
-        f"{found.done} clips checked, {found.failed} failed, {found.skipped} checked before; "
-        f"{found.seconds:.1f} s.",
-        file=sys.stderr,
-    )
-    return 1 if found.failed or found.cancelled else 0
+    return line.total(found, "{} clips checked, {} failed, {} checked before")

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import math
 import sys
-import time
 from typing import Any
 
 from core import jobs
+from core.cli.progress import Line, fits
 from core.errors import ParameterError
 from core.safe_text import clean
 
@@ -50,7 +49,7 @@ def _train(args: argparse.Namespace) -> int:
     from core.models.search import Cancelled
     from core.store import Workspace
 
-    workspace, line = Workspace.open(args.workspace), _Line()
+    workspace, line = Workspace.open(args.workspace), Line(fits)
     how = {
         "progress": line.show,
         "cancelled": jobs.cancelled,
@@ -153,28 +152,3 @@ def _summary(made: Any) -> str:
     balanced = np.mean([right[found.y == v].mean() for v in np.unique(found.y.astype(str))])
     chance = 1 / len(found.labels)
     return f"Accuracy {right.mean():.3f}, balanced {balanced:.3f} (chance {chance:.3f}); {how}."
-
-
-class _Line:
-    """One line on stderr that is written over; a plain line now and then where it is a file."""
-
-    def __init__(self) -> None:
-        self.width, self.told = 0, float("-inf")
-
-    def show(self, now: Any) -> None:
-        """Print the line, and tell whoever watches the job."""
-        message = f"{now.done:,} of {now.total:,} fits"
-        jobs.report(**now._asdict(), message=message)
-        if math.isfinite(now.eta_s):
-            message += f", {now.eta_s:.0f} s to go"
-        if sys.stderr.isatty():
-            print(f"\r{message:{self.width}}", end="", file=sys.stderr, flush=True)
-            self.width = len(message)
-        elif time.monotonic() - self.told > 10:
-            self.told = time.monotonic()
-            print(message, file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self.width:
-            print(file=sys.stderr)

@@ -1,6 +1,7 @@
-"""``predict`` and ``evaluate``: a model on recordings, and on another workspace."""
+"""``predict``, ``evaluate`` and ``model-tests``: a model on recordings, on clips, and tested."""
 
 import argparse
+from dataclasses import replace
 import json
 import math
 from pathlib import Path
@@ -8,6 +9,7 @@ import sys
 import zipfile
 
 from core import jobs
+from core.cli.progress import Line, fits
 from core.errors import ParameterError
 from core.safe_text import clean as clean_text
 
@@ -27,6 +29,11 @@ def add(commands: argparse._SubParsersAction) -> None:
     predict.add_argument(
         "--threshold", type=float, metavar="P", help="say nothing below this probability"
     )
+    predict.add_argument(
+        "--network",
+        metavar="FILE.onnx",
+        help="the pretrained network that the model hears with; default: its workspace's",
+    )
     predict.set_defaults(run=_predict)
 
     evaluate = commands.add_parser("evaluate", help="score a model on another workspace")
@@ -34,6 +41,15 @@ def add(commands: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--workspace", required=True, metavar="FOLDER")
     evaluate.add_argument("--json", action="store_true", help="one JSON object")
     evaluate.set_defaults(run=_evaluate)
+
+    tests = commands.add_parser("model-tests", help="test a model on the clips it was trained on")
+    tests.add_argument(
+        "kind", metavar="KIND", help="learning, importance, leak, repeats or shortcuts"
+    )
+    tests.add_argument("--workspace", required=True, metavar="FOLDER", help="where the clips are")
+    tests.add_argument("--model", required=True, metavar="MODEL")
+    tests.add_argument("--out", required=True, metavar="FOLDER", help="result.json is put there")
+    tests.set_defaults(run=_tests)
 
 
 def _predict(args: argparse.Namespace) -> int:
@@ -46,6 +62,9 @@ def _predict(args: argparse.Namespace) -> int:
     if not paths:
         raise ParameterError("There is no recording to ask about: name one or more files.")
     loaded = files.load(model) if model else shipped()
+    if args.network is not None:
+        loaded = replace(loaded, network=Path(args.network))
+    predict.ready(loaded)
     failed = False
     for path in paths:
         if jobs.cancelled():
@@ -89,6 +108,35 @@ def _evaluate(args: argparse.Namespace) -> int:
         )
     print(scores.resampled)
     return 0
+
+
+def _tests(args: argparse.Namespace) -> int:
+    from core.models import checks, files
+    from core.models.search import Cancelled
+    from core.store import Workspace
+
+    line, workspace = Line(fits), Workspace.open(args.workspace)
+    trained, how = files.load(args.model).trained, {"cancelled": jobs.cancelled}
+    try:
+        found = checks.run(args.kind, workspace, trained, progress=line.show, **how)
+    except (Cancelled, KeyboardInterrupt):
+        line.end()
+        print("phonoscope: The test was cancelled; nothing was saved.", file=sys.stderr)
+        return 1
+    line.end()
+    checks.save(args.kind, found, args.out)
+    print(_sentence(found))
+    return 0
+
+
+def _sentence(found) -> str:
+    """What a test found; of importance the five inputs that matter most."""
+    if hasattr(found, "sentence"):
+        return found.sentence
+    drops = found.drops.mean(axis=1)
+    named = zip(found.names[:5], drops, strict=False)
+    told = ", ".join(f"{clean_text(name, 60)} {drop:.3f}" for name, drop in named)
+    return f"What is lost where an input is shuffled ({found.metric}): {told}."
 
 
 def _interval(found) -> str:

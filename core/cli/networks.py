@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from core import jobs
+from core.cli.progress import Line
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -30,7 +31,6 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _embed(args: argparse.Namespace) -> int:
-    from core.cli import _ProgressLine
     from core.models import embeddings
     from core.store import Workspace
 
@@ -38,7 +38,7 @@ def _embed(args: argparse.Namespace) -> int:
     print(embeddings.open_network(args.network, params).words, file=sys.stderr)
     if args.show:
         return 0
-    line = _ProgressLine()
+    line = Line()
     found = embeddings.embed_workspace(
         workspace,
         args.network,
@@ -49,13 +49,7 @@ def _embed(args: argparse.Namespace) -> int:
         progress=line.show,
         cancelled=jobs.cancelled,
     )
-    line.end()
-    print(
-        f"{found.done} vectors made, {found.failed} clips failed, {found.skipped} there before; "
-        f"{found.seconds:.1f} s.",
-        file=sys.stderr,
-    )
-    return 1 if found.failed or found.cancelled else 0
+    return line.total(found, "{} vectors made, {} clips failed, {} there before")
 
 
 def _params(args: argparse.Namespace):

@@ -41,6 +41,13 @@ class Index(NamedTuple):
 
 
 def index_of(place: str) -> Index:
+    """What an archive holds, listed anew where its file has changed.
+
+    Raises
+    ------
+    DatasetError
+        There is no such archive, it is broken, or it has too many members.
+    """
     if "://" in place:
         return _listed(place, 0, 0)
     try:
@@ -101,6 +108,7 @@ def _note(index: Index, name: str, size: int, why: str) -> str:
 
 
 def plain_name(name: str) -> str:
+    """A member's name without the ``./`` that some archivers put before it."""
     return name.removeprefix("./")
 
 
@@ -113,6 +121,7 @@ def members_of(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 @contextmanager
 def tar_of(place: str) -> Iterator[tarfile.TarFile]:
+    """Open a .tar, packed or not, to be read once from its beginning."""
     packed = place.lower().endswith(("gz", "tgz"))
     with (
         _broken(place),

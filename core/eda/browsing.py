@@ -8,7 +8,6 @@ with an apostrophe.
 from collections.abc import Mapping, Sequence
 import os
 from pathlib import Path
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import ParameterError
@@ -16,7 +15,7 @@ from core.features import FEATURE_SETS, FeatureSpec, feature_set
 from core.filters import Selection
 from core.quality import SPECS
 from core.quality import columns as checks
-from core.safe_text import clean
+from core.safe_text import cell, clean
 from core.store import Workspace
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ _UNITS = {
     "st": "st",
     "pct": "%",
 }
-_FORMULA = r"^[=+\-@\t\r]"
 _SPEAKER_COLUMNS = ("speaker_id", "clips", "seconds", "f0_median", "gender")
 
 
@@ -215,12 +213,16 @@ def csv_of(table: "pd.DataFrame") -> bytes:
     out = table.copy()
     for name in out.columns:
         if not is_number(out[name].dtype):
-            text = out[name].astype("str")
-            risky = out[name].notna() & text.str.contains(_FORMULA, regex=True)
-            text = text.mask(risky, "'" + text).str.replace(r"\r\n?", "\n", regex=True)
-            out[name] = text.astype(object).where(out[name].notna(), None)
+            there = out[name].notna()
+            text = (
+                out[name]
+                .astype("str")
+                .map(cell, na_action="ignore")
+                .str.replace(r"\r\n?", "\n", regex=True)
+            )
+            out[name] = text.astype(object).where(there, None)
     # A column is named by whoever made the table, too.
-    out.columns = [f"'{c}" if re.match(_FORMULA, str(c)) else c for c in out.columns]
+    out.columns = [cell(str(c)) for c in out.columns]
     return out.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
 
 

@@ -38,7 +38,10 @@ MIXED = 0.2  # how far the shares of two groups may lie apart
 CHANNEL = ("noise_floor_dbfs", "snr_db", "loudness_lufs")
 LENGTH = ("duration_s", "duration")
 TOPICS = ("missing", "balance", "speakers", "recording")
+MOST_KNOWN = 32  # tables whose values are counted
 RATES = ("sampling_rate", "sample_rate", "sr", "bandwidth_hz", "bit_rate", "codec")
+
+_KNOWN: dict[tuple, dict[str, int]] = {}
 
 
 class Caution(NamedTuple):
@@ -307,11 +310,7 @@ def _empty_features(
 ) -> Iterator[Caution]:
     if not names:
         return
-    sql, values = selection.where() or ("TRUE", [])
-    counted = ", ".join(f"count({_quoted(n)}) AS c{i}" for i, n in enumerate(names))
-    # Without a condition no label is needed, and so no join.
-    view = "clips" if selection else "features"
-    known = workspace.query(f"SELECT {counted} FROM {view} WHERE {sql}", values).iloc[0].to_numpy()
+    known = _known(workspace, selection, names, clips)
     share = 1 - known.astype(np.float64) / clips
     worst = [i for i in np.argsort(-share, kind="stable") if share[i] >= EMPTY]
     if worst:
@@ -326,6 +325,43 @@ def _empty_features(
             f"most clips: leave {'this feature' if one else 'these features'} out first.",
             "features",
         )
+
+
+def _known(
+    workspace: Workspace, selection: Selection, names: Sequence[str], clips: int
+) -> np.ndarray:
+    """How many of the selected clips have a value, (names,); all of them where most must have one.
+
+    A selection lacks at most as many values as the whole table does, which is counted once.
+    """
+    everywhere = _known_of_all(workspace, names)
+    missing = np.array([everywhere[""] - everywhere[n] for n in names])
+    if not selection:
+        return clips - missing
+    known = np.full(len(names), clips)
+    rare = np.flatnonzero(missing >= EMPTY * clips)
+    if rare.size:
+        counted = ", ".join(f"count({_quoted(names[i])})" for i in rare)
+        sql, values = selection.where()
+        found = workspace.query(f"SELECT {counted} FROM clips WHERE {sql}", values)
+        known[rare] = found.iloc[0].to_numpy()
+    return known
+
+
+def _known_of_all(workspace: Workspace, names: Sequence[str]) -> dict[str, int]:
+    """How many of all clips have a value of these features, and under "" how many clips there are.
+
+    Kept by the table's content: it does not depend on what is selected.
+    """
+    while len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.pop(next(iter(_KNOWN)), None)
+    known = _KNOWN.setdefault(workspace.key, {})
+    new = [n for n in names if n not in known]
+    if new:
+        counted = ", ".join(f"count({_quoted(n)})" for n in new)
+        row = workspace.query(f"SELECT count(*), {counted} FROM features").iloc[0].tolist()
+        known.update(zip(("", *new), row, strict=True))
+    return known
 
 
 def _confounds(

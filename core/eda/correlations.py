@@ -358,6 +358,8 @@ def values(
         sql += " HAVING " + " AND ".join(f"avg({s}) IS NOT NULL" for s in coded)
     if exactly:
         sql += f" ORDER BY hash({unit}), {unit} LIMIT {int(sample)}"
+    elif by_speaker:
+        sql += " ORDER BY speaker_id"  # or sums differ in their last digits every time
     table = workspace.query(sql, bound, below=None if by_speaker else below)
     x = table[[f"x{i}" for i in range(len(names))]].to_numpy(dtype=float, na_value=np.nan)
     rest = tuple(table[f"m{i}"].to_numpy(dtype=object) for i in range(len(more)))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from core.eda.correlations import Values, values
+from core.eda.correlations import coded_sql, values
 from core.errors import ParameterError
 from core.filters import Filter, Selection
 from core.safe_text import clean
@@ -25,6 +25,7 @@ MEASURES = ("d", "delta")
 LEVEL = 0.95
 FEW_SPEAKERS = 10  # in a group
 UNEVEN = 4  # one group so many times the other
+_BUCKETS = 1_000_003
 _SKIPPED = ("clip_id", "path", "text", "size", "mtime_ns", "speaker_id", "duration")
 
 
@@ -206,29 +207,48 @@ def _both(
     sample: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Values (n, k) of the clips or speakers of both groups, their groups (0 or 1) and speakers."""
+    chosen = selection.adding(Filter(label, "in", tuple(group.value for group in groups)))
+    if by_speaker:
+        return _averages(workspace, chosen, label, groups, names, sample)
     has = "speaker_id" in workspace.label_columns()
     more = [label, *(["speaker_id"] if has else [])]
-    first, second = (group.value for group in groups)
-    wanted = [(first, second)] if not by_speaker else [(first,), (second,)]
-    tables = [
-        values(
-            workspace,
-            selection.adding(Filter(label, "in", some)),
-            names,
-            by_speaker=by_speaker,
-            sample=sample,
-            more=more,
-        )
-        for some in wanted
-    ]
-    x, group = (np.concatenate(part) for part in ([t.x for t in tables], _more(tables, 0)))
-    speakers = np.concatenate(_more(tables, 1)) if has else np.full(len(x), None)
+    table = values(workspace, chosen, names, sample=sample, more=more)
+    speakers = table.more[1] if has else np.full(len(table.x), None)
     speakers = np.array([None if s is None or s != s else s for s in speakers], dtype=object)
-    return x, np.where(group == first, 0, 1), speakers
+    return table.x, np.where(table.more[0] == groups[0].value, 0, 1), speakers
 
 
-def _more(tables: list[Values], i: int) -> list[np.ndarray]:
-    return [table.more[i] for table in tables]
+def _averages(
+    workspace: Workspace,
+    chosen: Selection,
+    label: str,
+    groups: tuple[Group, Group],
+    names: tuple[str, ...],
+    sample: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of every speaker of each group, in order; of a sample where a group has more."""
+    if "speaker_id" not in workspace.label_columns():
+        raise ParameterError("This data set names no speakers: compare by clip.")
+    condition, bound = chosen.where()
+    for group in groups:
+        if (group.speakers or 0) > sample:
+            below = round(_BUCKETS * sample / group.speakers)
+            condition += (
+                f' AND ("{_doubled(label)}" <> ? OR hash(speaker_id) % {_BUCKETS} < {below})'
+            )
+            bound = [*bound, group.value]
+    means = ", ".join(f"avg({x}) AS x{i}" for i, x in enumerate(coded_sql(workspace, names)))
+    table = workspace.query(
+        f'SELECT "{_doubled(label)}" AS g, speaker_id AS s, {means} FROM clips '
+        f"WHERE {condition} AND speaker_id IS NOT NULL GROUP BY 1, 2",
+        bound,
+    )
+    sides = np.where(table["g"].to_numpy(object) == groups[0].value, 0, 1)
+    speakers = table["s"].to_numpy(object)
+    # DuckDB gives groups in any order, but what the bootstrap draws goes by the order.
+    order = np.lexsort((speakers.astype(str), sides))
+    x = table[[f"x{i}" for i in range(len(names))]].to_numpy(dtype=float, na_value=np.nan)
+    return x[order], sides[order], speakers[order]
 
 
 def _units(speakers: np.ndarray | None, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

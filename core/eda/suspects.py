@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.eda import projection
+from core.eda.suspects_folds import folds, medians
 from core.errors import ParameterError
 from core.filters import Selection
 from core.store import Workspace
@@ -268,25 +269,25 @@ def _out_of_fold(x: np.ndarray, codes: np.ndarray, groups: np.ndarray) -> np.nda
     Medians, scaling and weights are learnt in each fold, so that nothing leaks.
     """
     from sklearn.decomposition import PCA
-    from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
     fewest = min(len(set(groups[codes == c])) for c in np.unique(codes))
-    folds = StratifiedGroupKFold(max(2, min(FOLDS, fewest)), shuffle=True, random_state=0)
     found = np.full((codes.size, codes.max() + 1), np.nan)
-    x = np.where(np.isfinite(x), x, np.nan)
-    for train, test in folds.split(x, codes, groups):
+    known = np.isfinite(x)
+    for test in folds(codes, groups, max(2, min(FOLDS, fewest))):
+        train = np.setdiff1d(np.arange(codes.size), test, assume_unique=True)
         if len(set(codes[train])) <= codes.max():
             continue  # a value would be unknown to this model
-        steps = [SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()]
+        filled = np.where(known, x, medians(x[train]))
+        steps = [StandardScaler()]
         if x.shape[1] > COMPONENTS:
             n = min(COMPONENTS, train.size)
             steps += [PCA(n, svd_solver="covariance_eigh"), StandardScaler()]
         steps += [LogisticRegression(class_weight="balanced", C=0.1, max_iter=200)]
+        model = make_pipeline(*steps)
         with threadpool_limits(1):  # leaves a core to other visitors
-            found[test] = make_pipeline(*steps).fit(x[train], codes[train]).predict_proba(x[test])
+            found[test] = model.fit(filled[train], codes[train]).predict_proba(filled[test])
     return found

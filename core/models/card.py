@@ -43,7 +43,8 @@ def card(trained: Trained, table: Table, extra: Mapping[str, Any] | None = None)
     dict
         ``title``, ``target``, ``labels``, ``data``, ``clips``, ``speakers`` (None where not
         known), ``counts`` by label, ``split``, ``scores`` and ``baselines`` (value, low, high by
-        name), ``threshold``, ``limits``.
+        name), ``threshold``, ``limits``; ``network`` (name, sha256, settings) where embeddings are
+        inputs.
     """
     speakers = table.speakers
     known = None if speakers is None else np.unique(speakers[speakers != ""]).size
@@ -59,6 +60,12 @@ def card(trained: Trained, table: Table, extra: Mapping[str, Any] | None = None)
         "threshold": _threshold(len(trained.labels)),
         "limits": [*VOICE_LIMITS, *(GENDER_LIMITS if trained.params.target == "gender" else ())],
     }
+    if network := trained.about.get("network"):
+        found["network"] = dict(network)
+        found["limits"].append(
+            f"It hears with the pretrained network {clean(network['name'], 60)} (SHA-256 "
+            f"{network['sha256'][:12]}…) and cannot be asked without its file."
+        )
     return found | _scores(trained) | dict(extra or {})
 
 

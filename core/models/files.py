@@ -10,7 +10,7 @@ structure before anything is asked. The same model gives the same bytes.
 
 from collections.abc import Mapping
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 import hashlib
 import io
 import json
@@ -23,7 +23,7 @@ import zipfile
 import numpy as np
 
 from core.errors import ModelError, StoreError
-from core.models import _pack, _trust
+from core.models import _inputs, _pack, _trust
 from core.models import card as cards
 from core.models._seen import Neighbours, Seen, restore, standardised
 from core.models.base import Predictions, Table, Trained, TrainParams
@@ -40,12 +40,18 @@ ESTIMATORS = ("estimator.skops", "network.onnx")
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model file, opened: the model, what it has seen, its card, and its training clips."""
+    """A model file, opened: the model, what it has seen, its card, and its training clips.
+
+    ``path`` is where it lies; ``network`` the file of the network that makes its inputs, where that
+    was told.
+    """
 
     trained: Trained
     seen: Seen
     card: dict[str, Any]
     neighbours: Neighbours
+    path: Path | None = None
+    network: Path | None = None
 
 
 def save(
@@ -63,7 +69,9 @@ def save(
     trained : Trained
         The model.
     table : Table
-        What it was fitted on.
+        What it was fitted on. Where embeddings are inputs, ``about["network"]`` names the network
+        that made them; without it the model remembers that of the workspace in whose ``models`` it
+        is written, if the vectors are the same.
     path : path
         Where to; replaced where it exists.
     extra : mapping, optional
@@ -78,6 +86,8 @@ def save(
     """
     path = Path(os.path.abspath(path))
     name, data = _estimator_bytes(trained.estimator)
+    if network := _inputs.remembered(table, path):
+        trained = replace(trained, about={**trained.about, "network": network})
     found = cards.card(trained, table, extra)
     parts = {
         "card.json": json.dumps(_head(trained, table, found), indent=1).encode(),
@@ -93,8 +103,16 @@ def save(
     return path
 
 
-def load(path: str | os.PathLike) -> Loaded:
+def load(path: str | os.PathLike, *, network: str | os.PathLike | None = None) -> Loaded:
     """Open a model file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    network : path, optional
+        The ONNX file that makes its inputs, where these are embeddings; else that of the workspace
+        is asked in whose folder ``models`` the model lies. It is opened with the first recording.
 
     Raises
     ------
@@ -103,8 +121,9 @@ def load(path: str | os.PathLike) -> Loaded:
         set, or holds a type that is not on our list; nothing of it was run.
     """
     path = Path(os.path.abspath(os.fsdecode(path)))
+    told = None if network is None else Path(os.path.abspath(os.fsdecode(network)))
     try:
-        return _load(path)
+        return replace(_load(path), path=path, network=told)
     except ModelError as err:
         raise ModelError(f"{_shown(path)}: {err}") from err
     except FileNotFoundError:

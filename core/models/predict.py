@@ -30,6 +30,8 @@ from core.safe_text import clean
 if TYPE_CHECKING:
     import pandas as pd
 
+    from core.models.embeddings import Network
+
 MIN_SPEECH_S = 0.4
 MIN_VOICED_S = 0.1
 MIN_VOICED_SHARE = 0.12  # of the speech
@@ -41,6 +43,7 @@ MOST_WINDOWS = 240
 _MFCC = re.compile(r"(mfcc\d\d)_\w+")
 _VECTOR = re.compile(r"(mel_strength|image)_(\d{3})")
 _BANDS = 16  # mel bands to a family
+EMBEDDING = "embedding"  # the family of all values of a network's vector
 
 
 class Near(NamedTuple):
@@ -118,14 +121,15 @@ def predict(
     AudioReadError, AudioTooShortError
         The recording cannot be decoded, or is empty.
     ModelError
-        The model needs what a recording alone does not give.
+        The model needs what a recording does not give; see ``ready``.
     ParameterError
         ``threshold`` is not between 0 and 1.
     """
     threshold = _threshold(loaded, threshold)
+    trained, network = loaded.trained, ready(loaded)
     y, sr = _signal(what, loaded)
-    trained = loaded.trained
-    found = _inputs.heard(y, sr=sr, about=dict(trained.about), columns=trained.columns)
+    about = dict(trained.about)
+    found = _inputs.heard(y, sr=sr, about=about, columns=trained.columns, network=network)
     reasons = too_little(found)
     prob = ask(loaded, found.x[None])[0]
     z = loaded.seen.standard(found.x[None])[0]
@@ -157,6 +161,24 @@ def predict(
         ),
         rests_on=_rests_on(loaded, found.x, best),
         speech_s=found.speech_s,
+    )
+
+
+def ready(loaded: Loaded) -> "Network | None":
+    """The network that makes a model's inputs, opened; None where it needs none.
+
+    Raises
+    ------
+    ModelError
+        The model cannot be asked about a new recording: it has labels as inputs, or its network is
+        not here, or another one.
+    ParameterError
+        A network was told, and the model needs none.
+    """
+    trained = loaded.trained
+    _inputs.needs_no_label(trained.columns)
+    return _inputs.network_of(
+        trained.about, trained.columns, path=loaded.path, given=loaded.network
     )
 
 
@@ -227,6 +249,7 @@ def over_time(
     """
     from core import audio, segments
 
+    network = ready(loaded)
     y, sr = _signal(what, loaded)
     y = np.asarray(y, dtype=np.float32)
     y = y.mean(axis=0, dtype=np.float32) if y.ndim == 2 else y
@@ -234,9 +257,10 @@ def over_time(
         y, sr = audio.resample(y, sr_in=sr, sr_out=_inputs.SR), _inputs.SR
     starts, ends = _windows(segments.speech_segments(y, sr=sr).segments)
     trained, rows = loaded.trained, []
+    about = dict(trained.about)
     for start, end in zip(starts, ends, strict=True):
         part = y[int(start * sr) : int(end * sr)]
-        found = _inputs.heard(part, sr=sr, about=dict(trained.about), columns=trained.columns)
+        found = _inputs.heard(part, sr=sr, about=about, columns=trained.columns, network=network)
         rows.append(found.x)
     k = max(len(trained.labels), 1)
     prob = ask(loaded, np.stack(rows)) if rows else np.empty((0, k))
@@ -329,7 +353,7 @@ def _rests_on(loaded: Loaded, x: np.ndarray, best: int) -> tuple[Ground, ...]:
 
 
 def _families(columns: tuple[str, ...]) -> dict[str, list[int]]:
-    """Columns that say the same thing stand together: pitch, one MFCC, neighbouring mel bands."""
+    """Columns that say the same stand together: pitch, one MFCC, neighbouring bands, a vector."""
     found: dict[str, list[int]] = {}
     for i, name in enumerate(columns):
         mfcc, vector = _MFCC.fullmatch(name), _VECTOR.match(name)
@@ -340,6 +364,8 @@ def _families(columns: tuple[str, ...]) -> dict[str, list[int]]:
             family = mfcc[1]
         elif vector:
             family = f"{vector[1]}:{int(vector[2]) // _BANDS}"
+        elif name.startswith(_inputs.EMBEDDING):
+            family = EMBEDDING
         found.setdefault(family, []).append(i)
     return found
 
@@ -363,6 +389,9 @@ def _ground(
             label = "Pitch"
         elif _MFCC.fullmatch(first):
             label = label.partition(",")[0]
+    elif family == EMBEDDING:
+        network = loaded.trained.about.get("network") or {}
+        label = f"Vector of the network {clean(network.get('name', ''), 60)}".strip()
     else:
         label = clean(family)
     return Ground(family, label, unit, value, middle, float(gained))

@@ -10,7 +10,7 @@ Source: M. Notter, "How to perform EDA and data modeling on audio data", 2022.
 from collections.abc import Callable
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -110,16 +110,11 @@ def article_table(workspace: Workspace, data: str | os.PathLike | None = None) -
     return described(table, workspace, Selection())
 
 
-def article_search(
-    table: Table,
-    train: np.ndarray,
-    *,
-    progress: Callable[[Progress], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-    n_jobs: int = 1,
-    scheduler: str | None = None,
-) -> "pd.DataFrame":
-    """The 96 settings in 4 folds of the training part, by accuracy; see ``search.grid_search``."""
+def article_search(table: Table, train: np.ndarray, **how: Any) -> "pd.DataFrame":
+    """The 96 settings in 4 folds of the training part, by accuracy.
+
+    ``how`` is where and for whom to run it: the last four settings of ``search.grid_search``.
+    """
     y = np.unique(table.y.astype(str), return_inverse=True)[1]
     return search.grid_search(
         table.X[train],
@@ -129,10 +124,7 @@ def article_search(
         model="logreg",
         scoring="accuracy",
         fixed=fixed_settings(table),
-        progress=progress,
-        cancelled=cancelled,
-        n_jobs=n_jobs,
-        scheduler=scheduler,
+        **how,
     )
 
 

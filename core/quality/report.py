@@ -95,8 +95,8 @@ def facts(report: Report) -> str:
     return f"{report.duration_s:.2f} s, {report.sr:,} Hz, {channels}"
 
 
-def to_json(report: Report, *, name: str) -> bytes:
-    """The report as one JSON object: verdict, sentence, and every check with its thresholds.
+def to_object(report: Report, *, name: str) -> dict[str, Any]:
+    """What is written as JSON: verdict, sentence, and every check with its thresholds.
 
     Parameters
     ----------
@@ -107,10 +107,10 @@ def to_json(report: Report, *, name: str) -> bytes:
 
     Returns
     -------
-    bytes
-        UTF-8; what cannot be measured is null, shares are 0 to 1.
+    dict
+        What cannot be measured is None, shares are 0 to 1.
     """
-    found: dict[str, Any] = {
+    return {
         "file": name,
         "verdict": report.verdict,
         "sentence": report.sentence,
@@ -119,9 +119,13 @@ def to_json(report: Report, *, name: str) -> bytes:
         "channels": report.channels,
         "checks": {check.key: _object(check) for check in report.checks},
     }
-    return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False).encode(
-        "utf-8", "replace"
-    )
+
+
+def to_json(report: Report, *, name: str) -> bytes:
+    """The report as one JSON object, UTF-8; see ``to_object``."""
+    found = to_object(report, name=name)
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace")
 
 
 def to_html(

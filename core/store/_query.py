@@ -186,7 +186,7 @@ class Connection:
             f"FROM {shards} WHERE error IS NULL",
             "failures": f"SELECT clip_id, error, message FROM {shards} WHERE error IS NOT NULL",
             "clips": f"SELECT {', '.join(columns)} FROM {shards} f JOIN {_files([path])} c "
-            f"ON {row} = c.file_row_number::BIGINT WHERE f.error IS NULL"
+            f"ON CASE WHEN f.error IS NULL THEN {row} END = c.file_row_number::BIGINT"
             if (row := self._row_number(plan, units, shards, path))
             else f"SELECT {', '.join(columns)} FROM features f "
             "JOIN catalogue c ON f.clip_id = c.clip_id",

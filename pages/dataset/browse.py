@@ -13,7 +13,7 @@ if not chosen.is_table:
     data.measure(chosen)
 opened = data.opened(chosen)
 if opened is None:
-    st.info("Nothing measured yet. Press Measure: it runs in the background.")
+    st.info("Nothing measured yet. Measuring runs in the background; the clips then appear here.")
     st.stop()
 browse_panels.state(opened)
 selected = selection.bar(opened)

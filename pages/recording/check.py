@@ -7,8 +7,7 @@ from pages.shared.errors import show_errors
 from pages.shared.inputs import pick_clip
 
 st.title("Check", anchor=False)
-with st.sidebar:
-    picked = pick_clip()
+picked = pick_clip()
 
 shown = st.container()
 limits = check_panels.thresholds()

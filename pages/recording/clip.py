@@ -22,8 +22,8 @@ mode = st.segmented_control(
     label_visibility="collapsed",
 )
 save_as = st.session_state.get("save_as", "png")
+picked = pick_clip() if mode == ONE else None
 with st.sidebar:
-    picked = pick_clip() if mode == ONE else None
     st.button("Use the article's settings", on_click=controls.use_article, width="stretch")
     sr = controls.rate()
     if mode == ONE:

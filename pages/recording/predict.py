@@ -11,8 +11,7 @@ st.title("Predict", anchor=False)
 with st.sidebar:
     recording = st.container()
     path = predict_model.choose_model()
-    with recording:
-        picked = pick_clip()
+picked = pick_clip(recording)
 with show_errors():
     model = predict_model.open_model(path)
 with st.sidebar:

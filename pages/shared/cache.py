@@ -1,4 +1,4 @@
-"""The only module that calls ``st.cache_*``: keys are small, entries are bounded.
+"""What pages keep of recordings and data sets: keys are small, entries are bounded.
 
 A signal is never a key: Streamlit hashes large arrays by a sample of their values. Results are
 shared, so their arrays are read only. What comes from a visitor's own folder is kept in that

@@ -9,6 +9,7 @@ from core.quality.columns import COLUMNS
 from core.quality.report import Rank
 from core.store import Workspace
 from pages.shared.cache import _by_owner
+from pages.shared.session import visitor
 
 # Columns of voice-v1 that mean the same, on recordings measured as they are.
 SAME = {"loudness": "loudness_lufs", "peak": "peak_dbfs"}
@@ -33,11 +34,21 @@ def columns(key: tuple, folder: str, raw: bool) -> dict[str, str]:
     return same | found
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
 def ranks(
     key: tuple, folder: str, names: tuple[tuple[str, str], ...], values: tuple[float, ...]
 ) -> dict[str, Rank]:
-    """Where values lie in columns of a workspace; ``names`` are (check, column), as ``values``."""
+    """Where values lie in columns of a workspace; ``names`` are (check, column), as ``values``.
+
+    Kept in the visitor's own cache, as the values may be of an upload; outside of a session they
+    are counted anew.
+    """
+    count = _kept_ranks if visitor() else _ranks
+    return count(key, folder, names, values)
+
+
+def _ranks(
+    key: tuple, folder: str, names: tuple[tuple[str, str], ...], values: tuple[float, ...]
+) -> dict[str, Rank]:
     if not names:
         return {}
     counted = ", ".join(
@@ -51,3 +62,8 @@ def ranks(
         for i, (check, _) in enumerate(names)
         if counts[3 * i + 2]
     }
+
+
+@st.cache_data(scope="session", max_entries=64, show_spinner=False)
+def _kept_ranks(key: tuple, folder: str, names: tuple, values: tuple) -> dict[str, Rank]:
+    return _ranks(key, folder, names, values)

@@ -112,7 +112,7 @@ def loaded(path: str, stamp: tuple[int, int]) -> Loaded:
     return files.load(path)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(scope="session", max_entries=64, show_spinner=False)
 def known_here(key: tuple, folder: str, path: str, stamp: tuple[int, int]) -> float:
     """The share of a model's answered clips that are in this workspace, 0 to 1."""
     ids = loaded(path, stamp).trained.predictions.clip_ids

@@ -3,6 +3,7 @@
 Texts come from the file and are shown letter by letter.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from pages.shared.data import Opened
 from pages.shared.models import Judged
 
 MOST_LINES = 20
+NO_SHARE = ("AUC", "R²")  # scores that are no share of clips
 
 
 def card(opened: Opened, judged: Judged) -> None:
@@ -39,44 +41,14 @@ def card(opened: Opened, judged: Judged) -> None:
         f"{md(about.get('feature_set', ''), 40)}."
     )
     left, right = st.columns(2, gap="large")
-    scores = {**told.get("scores", {}), **told.get("baselines", {})}
     with left:
-        st.dataframe(
-            {
-                "Score (0 to 1)" if judged.trained.labels else "Score": [
-                    clean(n, 40) for n in scores
-                ],
-                "Value": [f"{number(v.get('value')):.3f}" for v in scores.values()],
-                "95 % interval": [_between(v) for v in scores.values()],
-            },
-            hide_index=True,
-            alt="Scores of the card with their intervals.",
-        )
+        _scores(judged)
     with right:
-        counts = told.get("counts", {})
-        if counts:
-            st.dataframe(
-                {
-                    "Label": [clean(n, 40) for n in counts],
-                    "Clips": [v.get("clips") for v in counts.values()],
-                    "Speakers": [v.get("speakers") for v in counts.values()],
-                },
-                hide_index=True,
-                alt="Clips and speakers of each label.",
-            )
+        _counts(told.get("counts", {}))
     limits = [md(v, 300) for v in list(told.get("limits", ()))[:MOST_LINES]]
     st.markdown("\n".join(f"- {v}" for v in limits))
     with st.expander("Settings and versions"):
-        settings = about.get("settings", dict(judged.trained.params.settings))
-        kept = {**dict(settings), **about.get("versions", {}), "seed": judged.trained.params.seed}
-        st.dataframe(
-            {
-                "Setting": [clean(n, 40) for n in kept],
-                "Value": [clean(v, 80) for v in kept.values()],
-            },
-            hide_index=True,
-            alt="Settings and versions of the model.",
-        )
+        _settings(judged)
     st.download_button(
         "The card as text",
         data=lambda: cards.to_markdown(told),
@@ -85,6 +57,49 @@ def card(opened: Opened, judged: Judged) -> None:
         icon=":material/download:",
         on_click="ignore",
         key="evaluate_card",
+    )
+
+
+def _scores(judged: Judged) -> None:
+    told = judged.card
+    scores = {**told.get("scores", {}), **told.get("baselines", {})}
+    share = {n: bool(judged.trained.labels) and not n.startswith(NO_SHARE) for n in scores}
+    st.dataframe(
+        {
+            "Score": [clean(n, 40) for n in scores],
+            "Value": [_shown(number(v.get("value")), share[n]) for n, v in scores.items()],
+            "95 % interval": [_between(v, share[n]) for n, v in scores.items()],
+        },
+        hide_index=True,
+        alt="Scores of the card with their intervals.",
+    )
+
+
+def _counts(counts: Mapping[str, Any]) -> None:
+    if not counts:
+        return
+    st.dataframe(
+        {
+            "Label": [clean(n, 40) for n in counts],
+            "Clips": [v.get("clips") for v in counts.values()],
+            "Speakers": [v.get("speakers") for v in counts.values()],
+        },
+        hide_index=True,
+        alt="Clips and speakers of each label.",
+    )
+
+
+def _settings(judged: Judged) -> None:
+    about, params = judged.trained.about, judged.trained.params
+    settings = about.get("settings", dict(params.settings))
+    kept = {**dict(settings), **about.get("versions", {}), "seed": params.seed}
+    st.dataframe(
+        {
+            "Setting": [clean(n, 40) for n in kept],
+            "Value": [clean(v, 80) for v in kept.values()],
+        },
+        hide_index=True,
+        alt="Settings and versions of the model.",
     )
 
 
@@ -169,11 +184,17 @@ def _model_label(judged: Judged) -> str:
     return str(judged.trained.about.get("model_label", usual))
 
 
-def _between(found: dict) -> str:
+def _shown(value: float, share: bool) -> str:
+    return f"{100 * value:.1f} %" if share else f"{value:.3f}"
+
+
+def _between(found: dict, share: bool) -> str:
     low, high = number(found.get("low")), number(found.get("high"))
     if low == high:
         return "exact"
-    return f"{low:.3f} – {high:.3f}" if np.isfinite([low, high]).all() else "not known"
+    if not np.isfinite([low, high]).all():
+        return "not known"
+    return f"{_shown(low, share).removesuffix(' %')} – {_shown(high, share)}"
 
 
 def _search_columns(*, years: bool) -> dict[str, Any]:

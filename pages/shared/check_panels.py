@@ -4,7 +4,6 @@ from collections import Counter
 from datetime import datetime
 import math
 from pathlib import Path
-import re
 
 import pandas as pd
 import streamlit as st
@@ -19,7 +18,7 @@ from core.quality import report as writing
 from core.quality.report import PROCESSED, Rank
 from core.safe_text import clean, filename, md
 from core.store import Workspace
-from pages.shared import cache, cache_check, data, session, texts
+from pages.shared import cache, cache_check, data, recorder, session
 from pages.shared.inputs import Picked, reset_window
 from pages.shared.player import Mark, player, tracks
 
@@ -128,12 +127,7 @@ _mount = st.components.v2.component("phonoscope_checks", html=HTML, css=CSS, js=
 
 def processed(picked: Picked) -> str:
     """What the browser did to a recording made with it; empty where it did nothing."""
-    try:
-        from pages.shared.recorder import processed as said
-    except ImportError:  # without that recorder the browser always processes
-        made_here = picked.own and re.fullmatch(r"Recording \d+\.wav", picked.title)
-        return texts.BROWSER_RECORDING if made_here else ""
-    return said(picked.ref) or ""
+    return recorder.processed(picked.ref) or ""
 
 
 def verdict(picked: Picked, found: Report, limits: CheckParams) -> None:

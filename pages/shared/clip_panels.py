@@ -35,6 +35,7 @@ ABOUT = {
 }
 PROBLEMS = "Problems"
 LEAST_SEEN = 0.005  # of the width: marks that are shorter are drawn so long
+METRIC_PX = 125
 BITS = {16: "16 bit", 24: "24 bit", 32: "32 bit float"}
 
 
@@ -45,13 +46,14 @@ def facts(info: AudioInfo, before: Side, after: Side) -> None:
     rate = f"{info.bit_rate / 1000:.0f} kbit/s" if info.bit_rate else None
     said = [f"{info.container} / {info.codec}", f"{info.sr:,} Hz", channels, bits, rate]
     st.markdown(" · ".join(md(part) for part in said if part))
-    cells = iter(st.columns(6))
+    cells = st.container(horizontal=True)  # on a phone two stand side by side
+    width = {"width": METRIC_PX}
     for side, name in ((before, "before"), (after, "after")):
-        next(cells).metric(f"Duration {name}", f"{side.duration_s:.2f} s")
-        next(cells).metric(
-            f"Peak {name}", _dbfs(side.peak_dbfs), help="Largest sample, re full scale."
+        cells.metric(f"Duration {name}", f"{side.duration_s:.2f} s", **width)
+        cells.metric(
+            f"Peak {name}", _dbfs(side.peak_dbfs), help="Largest sample, re full scale.", **width
         )
-        next(cells).metric(f"Level {name}", _dbfs(side.rms_dbfs), help="RMS of the whole clip.")
+        cells.metric(f"Level {name}", _dbfs(side.rms_dbfs), help="RMS of the whole clip.", **width)
 
 
 def _dbfs(value: float) -> str:

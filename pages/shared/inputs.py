@@ -9,18 +9,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from core import datasets, safe_text
+from core import safe_text
 from core.audio import ClipRef, audio_suffixes
 from core.errors import VoiceError
 from core.store import Workspace
-from pages.shared import cache, cache_browse, data, session, texts
+from pages.shared import cache, cache_browse, cache_demo, data, session, texts
 from pages.shared.errors import sentence, show_errors
 from pages.shared.recorder import recorded, recorder
 from pages.shared.uploads import uploader
 
 DEMO, DATASET, UPLOAD, RECORD = "Demo", "Data", "Upload", "Record"
 OFFERED = 50  # clips of a data set in the list
+NOTHING_YET = {
+    UPLOAD: "Nothing here yet. Add a sound file in the sidebar, or choose a demo voice there.",
+    RECORD: "Nothing here yet. Record your voice in the sidebar, or choose a demo voice there.",
+}
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,17 @@ class Picked:
     text: str | None = None
 
 
-def pick_clip() -> Picked:
+def pick_clip(beside: DeltaGenerator | None = None) -> Picked:
     """The recording the visitor looks at; the page stops with a hint where there is none yet.
 
+    It is chosen in the sidebar, or in ``beside``; hints stand on the page, where they are seen.
     What is odd about its file, such as an end that is missing, is said once, here.
     """
-    picked = _pick()
+    with beside or st.sidebar:
+        picked = _pick()
+    if isinstance(picked, str):
+        st.info(picked)
+        st.stop()
     with show_errors():
         odd = cache.info(picked.ref).warnings
     if odd:
@@ -49,7 +59,8 @@ def pick_clip() -> Picked:
     return picked
 
 
-def _pick() -> Picked:
+def _pick() -> Picked | str:
+    """The recording, or what to do where there is none."""
     st.session_state.setdefault("source", DEMO)
     _follow_link()
     source = st.segmented_control(
@@ -74,7 +85,7 @@ def _pick() -> Picked:
         _upload()
     else:
         _record()
-    return _pick_mine()
+    return _pick_mine() or NOTHING_YET[source]
 
 
 def reset_window() -> None:
@@ -85,22 +96,13 @@ def reset_window() -> None:
 
 def demo_options() -> dict[str, str]:
     """Demo clips in the order they are shown: address name -> title as plain text."""
-    table = cache.demo_table()
-    titles = datasets.demo_titles()
-    named = {_short(c): t for c, t in titles.items()}
-    rows = table[~table["clip_id"].isin(list(titles))]
-    rest = {_short(r.clip_id): _voice_title(r) for r in rows.itertuples()}
-    return named | rest
+    return {name: clip.title for name, clip in cache_demo.demo_clips().items()}
 
 
 def demo_picked(name: str) -> Picked:
     """The demo clip with this address name."""
-    table = cache.demo_table()
-    row = table[table["clip_id"].str.endswith(f"/{name}")].iloc[0]
-    who = ", ".join(filter(None, [_known(row["gender"]), _known(row["age"])]))
-    note = f"Says “{row['text']}”" + (f" ({who})" if who else "")
-    ref = ClipRef.of(row["path"])
-    return Picked(ref, demo_options()[name], name, note, text=row["text"])
+    clip = cache_demo.demo_clips()[name]
+    return Picked(ClipRef.of(clip.path), clip.title, name, clip.note, text=clip.text)
 
 
 def from_address(key: str, options: Iterable[str], default: list[str]) -> None:
@@ -132,7 +134,7 @@ def _pick_demo() -> Picked:
         on_change=_clip_chosen,
         help="Type to search. " + texts.SYNTHETIC,
     )
-    st.caption(texts.SYNTHETIC)
+    st.caption("A synthetic voice, by espeak-ng.")
     return demo_picked(name)
 
 
@@ -154,11 +156,10 @@ def _is_in_dataset(clip_id: str) -> bool:
         return False
 
 
-def _pick_of_dataset() -> Picked:
+def _pick_of_dataset() -> Picked | str:
     chosen = data.last_chosen()
     if not (chosen.workspace / "plan.json").is_file():
-        st.info("Nothing is measured on this data set yet: open it on the page Data set first.")
-        st.stop()
+        return "Nothing is measured on this data set yet: open it on the page Browse first."
     with show_errors():
         workspace = Workspace.open(chosen.workspace)
         find = st.text_input(
@@ -171,8 +172,7 @@ def _pick_of_dataset() -> Picked:
         if not find and named not in names and _is_in_dataset(named):
             names.insert(0, named)
         if not names:
-            st.info("No clip of the data set has this in its name or words.")
-            st.stop()
+            return "No clip of the data set has this in its name or words."
         st.session_state["clip_row"] = named if named in names else names[0]
         clip_id = st.selectbox(
             "Clip",
@@ -201,11 +201,10 @@ def _row(workspace: Workspace, clip_id: str) -> dict | None:
     return rows.iloc[0].to_dict() if len(rows) else None
 
 
-def _picked_of(row: dict) -> Picked:
+def _picked_of(row: dict) -> Picked | str:
     name, path = _short(row["clip_id"]), _known(row.get("path"))
     if not path:
-        st.info(f"{safe_text.md(name, 60)}: this table came without sound. Choose another clip.")
-        st.stop()
+        return f"{safe_text.md(name, 60)}: this table came without sound. Choose another clip."
     who = ", ".join(filter(None, [_known(row.get("gender")), _known(row.get("age"))]))
     text = _known(row.get("text"))
     note = " ".join(filter(None, [f"Says “{text}”" if text else "", f"({who})" if who else ""]))
@@ -223,11 +222,6 @@ def _short(clip_id: str) -> str:
 
 def _known(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _voice_title(row) -> str:
-    who = " ".join(filter(None, [_known(row.gender), _known(row.age)])) or "voice"
-    return f"{_short(row.clip_id)} · {who} · {row.text}"
 
 
 def _upload() -> None:
@@ -278,11 +272,10 @@ def _show_notice() -> None:
         st.error(text, icon=":material/error:")
 
 
-def _pick_mine() -> Picked:
+def _pick_mine() -> Picked | None:
     clips = session.mine().clips
     if not clips:
-        st.info("Nothing here yet. Add a recording above, or choose a demo voice.")
-        st.stop()
+        return None
     chosen = st.selectbox(
         "Your recordings",
         list(clips),

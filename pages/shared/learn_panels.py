@@ -62,7 +62,7 @@ def voice(name: str) -> Voice:
         whose = st.segmented_control(
             "Voice", [OURS, MINE], default=OURS, required=True, key="learn_whose", width="stretch"
         )
-        picked = inputs.pick_clip() if whose == MINE else inputs.demo_picked(name)
+    picked = inputs.pick_clip() if whose == MINE else inputs.demo_picked(name)
     with show_errors():
         y, _ = cache.load(picked.ref, SR, PART)
     return Voice(picked.ref, picked.title, y)

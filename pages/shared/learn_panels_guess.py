@@ -30,12 +30,12 @@ def guess() -> None:
     with st.container(key="learn"):
         st.header(f"Guess first · clip {at + 1}", anchor=False)
         left, right = st.columns([6, 7], gap="medium")
+        with right, st.container(key="guess_words"):
+            said = {q.field: _asked(q, at) for q in questions(truth)}
+        _end(truth, said, at, right)
         with left:
             _clip(truth)
-        with right:
-            said = {q.field: _asked(q, at) for q in questions(truth)}
-        _end(truth, said, at, left)
-        _score()
+            _score()
 
 
 def _clip(truth: Truth) -> None:
@@ -51,6 +51,7 @@ def _clip(truth: Truth) -> None:
     side = cache.before(truth.ref, SR, PART, look)
     span = {"t0": 0.0, "t1": look.window.t1}
     wave = figures.waveform(side.envelope, color=BEFORE, limit=side.limit or 1.0, **span)
+    wave.update_yaxes(title="Amplitude")  # there is no room for its unit
     said = "The clip to guess: amplitude over time."
     chart(learn.large(wave, HEIGHT // 2 - 20), "guess_wave", said, caption=False)
     stft = figures.spectrogram(side.stft, axis="log", top_db=look.params.top_db, **span)

@@ -23,7 +23,7 @@ def _show(step: Step, at: int) -> None:
     found = voice(step.clip) if step.clip else None
     st.header(f"{at} · {step.title}", anchor=False)
     words, stage = st.columns([5, 8], gap="medium")
-    with words:
+    with words, st.container(key="tour_words"):
         st.markdown(step.idea)
         control = st.container()
         _ask(step)

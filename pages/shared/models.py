@@ -1,36 +1,34 @@
-"""Models kept beside a workspace, and the tests of one that run as jobs; knows no Streamlit.
+"""Models kept beside a workspace, and the jobs that train and test them; knows no Streamlit.
 
 Layout: ``<workspace>/models/<name>.model`` are the files, ``training`` beside them is the job that
-trains, ``checks/<digest>`` are the jobs that test a model, each with its ``result.json``.
-``python -m pages.shared.models KIND WORKSPACE MODEL FOLDER`` runs one test.
+trains, ``checks/<digest>`` are the jobs that test a model, each with its ``result.json``
+(``core.models.checks``).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 import json
 import os
 from pathlib import Path
-import sys
 from typing import Any, NamedTuple
 import zipfile
 
 import numpy as np
 
 from core import jobs
-from core.errors import ModelError, ParameterError, VoiceError
-from core.models import curves, files, leaks, shortcuts, table
-from core.models.base import Table, Trained, TrainParams
-from core.models.baselines import settled
+from core.errors import ModelError, ParameterError
+from core.models import checks, files
+from core.models.base import Trained, TrainParams
 from core.models.families import spec_of
 from core.models.groups import Interval
 from core.models.judge import Scores
 from core.models.train import INNER_SPLITS
 from core.safe_text import clean, filename
-from core.store import Workspace, write_whole
+from core.store import write_whole
 
 SUFFIX = getattr(files, "SUFFIX", ".model")
-CHECKS = ("learning", "importance", "leak", "repeats", "shortcuts")
+TheseClips = checks.TheseClips
 MANY = 1_500  # clips from which a second process pays for its start
 FEW_SPEAKERS = 20
 
@@ -66,21 +64,6 @@ class Judged:
     def stem(self) -> str:
         """For names of downloads."""
         return filename(self.name, "model")
-
-
-@dataclass(frozen=True)
-class TheseClips:
-    """What a model was trained on, in the place of a selection."""
-
-    ids: tuple[str, ...]
-
-    def where(self) -> tuple[str, list[Any]]:
-        """What ``core.store`` takes as ``where``."""
-        return "clip_id IN (SELECT unnest(?::VARCHAR[]))", [list(self.ids)]
-
-    def words(self) -> str:
-        """The condition in words."""
-        return "the clips that the model was trained on"
 
 
 def folder_of(workspace: str | os.PathLike) -> Path:
@@ -200,22 +183,6 @@ def last_trained(workspace: str | os.PathLike) -> Path | None:
     return folder_of(workspace) / filename(name)
 
 
-def table_of(workspace: Workspace, trained: Trained) -> Table:
-    """The clips a model was trained on, with their inputs and speakers, from its workspace.
-
-    Raises
-    ------
-    ParameterError
-        They are not, or no longer, in this workspace.
-    """
-    if trained.about.get("preset") == "article":
-        from core.models import preset
-
-        return preset.article_table(workspace)
-    these = TheseClips(tuple(str(c) for c in trained.predictions.clip_ids))
-    return table.learn_table(workspace, these, trained.params)  # type: ignore[arg-type]
-
-
 def check_job(workspace: str | os.PathLike, path: Path, kind: str) -> jobs.Job:
     """The job that tests this content of a model's file in this way."""
     key = json.dumps([kind, str(path), *stamp(path), os.path.abspath(workspace)])
@@ -232,38 +199,13 @@ def start_check(workspace: Path, path: Path, kind: str) -> jobs.Job:
         It is running already, or the folder may not be written.
     """
     folder = check_job(workspace, path, kind).folder
-    words = [kind, str(workspace), str(path), str(folder)]
-    return jobs.start(words, folder, module="pages.shared.models")
+    words = ["model-tests", kind, f"--workspace={workspace}", f"--model={path}", f"--out={folder}"]
+    return jobs.start(words, folder)
 
 
 def check_result(job: jobs.Job) -> Any:
     """What a test found, as core made it; None where it has not ended well."""
-    try:
-        found = json.loads((job.folder / "result.json").read_bytes())
-        return _MAKERS[found["kind"]](found["found"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def run_check(kind: str, workspace: Workspace, trained: Trained, **how: Any) -> Any:
-    """One of CHECKS, on the clips that the model was trained on.
-
-    Raises
-    ------
-    ParameterError, ModelError, Cancelled
-        As for the function of ``core.models`` that does it.
-    """
-    learnt, params = table_of(workspace, trained), _like(trained)
-    if kind == "learning":
-        return curves.learning_curve(learnt, params, **how)
-    if kind == "importance":
-        return curves.importance(learnt, params, **how)
-    if kind == "leak":
-        return leaks.leak_lab(learnt, params, **how)
-    if kind == "repeats":
-        return leaks.voices_repeat(learnt, target=params.target)
-    recording = shortcuts.recording_columns(workspace, list(learnt.clip_ids))
-    return shortcuts.shortcut_check(recording, learnt, params, **how)
+    return checks.read(job.folder)
 
 
 def meaning(scores: Scores, split: str, *, heard: bool = False) -> str:
@@ -304,21 +246,6 @@ def meaning(scores: Scores, split: str, *, heard: bool = False) -> str:
     return said
 
 
-def main(words: Sequence[str]) -> int:
-    """The job: KIND, WORKSPACE, MODEL and FOLDER."""
-    kind, folder, path, target = words
-    how = {} if kind == "repeats" else {"progress": _tell, "cancelled": jobs.cancelled}
-    try:
-        found = run_check(kind, Workspace.open(folder), files.load(path).trained, **how)
-    except VoiceError as err:
-        print(err, file=sys.stderr)
-        return 1 if jobs.cancelled() else 3
-    told = {"kind": kind, "found": asdict(found)}
-    data = json.dumps(told, default=_listed).encode()
-    write_whole(Path(target) / "result.json", lambda file: file.write(data))
-    return 0
-
-
 def _told(path: Path) -> Kept | None:
     """What the card in a file says; nothing of it is run."""
     try:
@@ -347,60 +274,5 @@ def _told(path: Path) -> Kept | None:
         return None
 
 
-def _like(trained: Trained) -> TrainParams:
-    """Settings to fit the like of a model; JSON made lists of tuples."""
-    found = settled(trained)
-    settings = [(k, tuple(v) if isinstance(v, list) else v) for k, v in found.settings]
-    return TrainParams(**{**vars(found), "settings": tuple(settings)})
-
-
 def _beats(found: Interval, other: float, years: bool) -> bool:
     return found.high < other if years else found.low > other
-
-
-def _tell(now: Any) -> None:
-    jobs.report(**now._asdict(), message=f"{now.done:,} of {now.total:,}")
-
-
-def _listed(value: Any) -> Any:
-    return value.tolist()
-
-
-def _learning(found: dict) -> curves.LearningCurve:
-    arrays = {name: np.array(found[name]) for name in ("units", "scores")}
-    return curves.LearningCurve(**{**found, **arrays})
-
-
-def _importance(found: dict) -> curves.Importance:
-    names, members = tuple(found["names"]), tuple(tuple(m) for m in found["members"])
-    drops = np.array(found["drops"])
-    return curves.Importance(names, members, drops, found["base"], found["metric"])
-
-
-def _leak(found: dict) -> leaks.LeakLab:
-    arrays = {name: np.array(found[name]) for name in ("clip", "speaker")}
-    return leaks.LeakLab(**{**found, **arrays})
-
-
-def _repeats(found: dict) -> leaks.Repeats:
-    arrays = {name: np.array(found[name]) for name in ("ranks", "agreement")}
-    ends = {name: Interval(*found[name]) for name in ("near", "share")}
-    return leaks.Repeats(**{**found, **arrays, **ends})
-
-
-def _shortcuts(found: dict) -> shortcuts.Shortcuts:
-    alone = tuple(shortcuts.Alone(name, Interval(*score)) for name, score in found["alone"])
-    more = {"score": Interval(*found["score"]), "alone": alone, "columns": tuple(found["columns"])}
-    return shortcuts.Shortcuts(**{**found, **more})
-
-
-_MAKERS: dict[str, Callable[[dict], Any]] = {
-    "learning": _learning,
-    "importance": _importance,
-    "leak": _leak,
-    "repeats": _repeats,
-    "shortcuts": _shortcuts,
-}
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

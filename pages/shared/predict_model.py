@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.models import shipped
+from core.models import predict, shipped
 from core.models.files import Loaded
 from core.safe_text import clean, filename
 from pages.shared import cache_predict, card_panels, data, models
@@ -74,13 +74,15 @@ def open_model(path: Path | None) -> Model:
     Raises
     ------
     ModelError
-        It is gone, damaged, of another version, or not to be trusted.
+        It is gone, damaged, of another version, or not to be trusted, or it needs what a recording
+        does not give.
     """
     if path is None:
         st.info("Add a model file: it stays in a folder of your own until you close the page.")
         st.stop()
     stamp = models.stamp(path)
     loaded = cache_predict.loaded(str(path), stamp)
+    predict.ready(loaded)
     return Model(path.name.removesuffix(models.SUFFIX), str(path), stamp, loaded)
 
 

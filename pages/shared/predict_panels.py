@@ -16,7 +16,7 @@ from core.features.base import SR
 from core.figures import chart_config
 from core.figures import predict as figures
 from core.models import shipped
-from core.models.predict import Answer, Ground
+from core.models.predict import EMBEDDING, Answer, Ground
 from core.models.robust import Survival
 from core.safe_text import clean, filename, md
 from core.store import Workspace
@@ -40,6 +40,10 @@ CHANGED = {
 MEL_ABOUT = (
     "How strong these frequencies are in the loudest parts of the recording, in mel bands, as in "
     "the article."
+)
+VECTOR_ABOUT = (
+    "All values that the pretrained network makes of the recording together; one of them by itself "
+    "has no meaning."
 )
 
 
@@ -231,9 +235,11 @@ def take_along(asked: Asked, found: Answer) -> None:
     )
     with st.expander("Show the code", icon=":material/code:"):
         own = "" if Path(asked.model.path) == shipped.PATH else "MODEL "
+        own = f"--network network.onnx {own}" if (network := _network(asked.model)) else own
+        beside = f" and the network {md(network, 60)} as `network.onnx`" if network else ""
         st.caption(
-            "Run in the folder of this program, with your recording as `recording.wav`. On the "
-            f"command line: `python -m core predict {own}recording.wav`."
+            f"Run in the folder of this program, with your recording as `recording.wav`{beside}. "
+            f"On the command line: `python -m core predict {own}recording.wav`."
         )
         st.code(code(asked), language="python")
 
@@ -245,7 +251,8 @@ def code(asked: Asked) -> str:
     how = f", threshold={asked.threshold:.2f}" if asked.model.labels else ""
     start = asked.part
     sound = '"recording.wav"'
-    lines = [f"model = load({place!r})"]
+    network = ', network="network.onnx"' if _network(asked.model) else ""
+    lines = [f"model = load({place!r}{network})"]
     head = [
         "from core.models.files import load",
         "from core.models.predict import over_time, predict",
@@ -267,6 +274,12 @@ def code(asked: Asked) -> str:
         "print(windows.start, windows.end, windows.prob)",
     ]
     return "\n".join([*head, "", *lines]) + "\n"
+
+
+def _network(model: Model) -> str:
+    """The name of the network's file that the model hears with; "" where it needs none."""
+    needed = any(name.startswith("embedding_") for name in model.loaded.trained.columns)
+    return str(model.loaded.trained.about["network"]["name"]) if needed else ""
 
 
 def _wanted(name: str, asked: Asked, label: str, seconds: float) -> bool:
@@ -314,6 +327,8 @@ def _outlived(found: Answer, after: tuple[Survival, ...]) -> str:
 
 def _about(ground: Ground, model: Model) -> str:
     """Definition and caveat of a family of inputs, in plain text."""
+    if ground.name == EMBEDDING:
+        return VECTOR_ABOUT
     about = model.loaded.trained.about
     specs = {s.name: s for s in feature_set(str(about.get("feature_set", "voice-v1"))).specs}
     columns = [c for c in model.loaded.trained.columns if c in specs]

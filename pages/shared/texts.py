@@ -4,11 +4,6 @@ SYNTHETIC = (
     "These voices are synthetic: they were made with the speech synthesiser espeak-ng, "
     "so that it is known what was put in."
 )
-BROWSER_RECORDING = (
-    "Your browser processes what it records: it usually cancels echo, reduces noise and adjusts "
-    "the level before Phonoscope gets the sound. Level and noise of a recording made here are "
-    "those of the processed sound. It stays on this server until you close the page."
-)
 UPLOADS_STAY = (
     "Files stay on this server, in a folder of your own, until you close the page. "
     "Links carry your settings, not your files."
