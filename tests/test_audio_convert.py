@@ -74,6 +74,14 @@ def test_a_wav_gives_back_what_went_in(bits, subtype, channels):
     assert np.abs(back - y).max() <= step / 2 + 1e-9
 
 
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_long_sounds_are_encoded_block_by_block_without_a_seam(bits):
+    y = np.random.default_rng(0).uniform(-0.9, 0.9, 2 * 2**16 + 3).astype(np.float32)
+    back, _ = sf.read(io.BytesIO(encode_wav(y, sr=SR, bits=bits)))
+    assert back.size == y.size
+    assert np.abs(back - y).max() <= (0.51 / 2 ** (bits - 1) if bits < 32 else 0)
+
+
 def test_python_s_own_reader_agrees():
     with wave.open(io.BytesIO(encode_wav(tone(440), sr=SR, bits=16))) as f:
         assert (f.getnchannels(), f.getsampwidth(), f.getframerate(), f.getnframes()) == (

@@ -19,6 +19,13 @@ def test_half_gain_is_6_db_less():
     assert rms_dbfs(y) - rms_dbfs(y / 2) == pytest.approx(6.0206, abs=1e-4)
 
 
+def test_the_rms_of_a_long_signal_is_that_of_all_its_samples_and_channels():
+    y = np.random.default_rng(0).standard_normal((2, 100_003)).astype(np.float32) / 10
+    y[:, 70_000:] *= 5
+    expected = 10 * math.log10(np.mean(y.astype(np.float64) ** 2))
+    assert rms_dbfs(y) == pytest.approx(expected, abs=1e-6)
+
+
 def test_negative_peak_counts():
     assert peak_dbfs(np.array([0.1, -0.5], np.float32)) == pytest.approx(-6.0206, abs=1e-4)
 

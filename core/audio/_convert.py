@@ -15,6 +15,7 @@ from core.errors import ParameterError
 SR_RANGE = (1_000, 768_000)  # Hz
 
 _PCM, _FLOAT = 1, 3  # WAVE format tags
+_BLOCK = 2**16  # frames at a time: stays in the cache
 _MAX_DATA = 2**32 - 128  # bytes: a WAV counts in 32 bits
 
 
@@ -80,7 +81,6 @@ def encode_wav(y: np.ndarray, *, sr: int, bits: int) -> bytes:
     channels, width = frames.shape[1], bits // 8
     if channels > 0xFFFF or frames.size * width > _MAX_DATA:
         raise ParameterError("This is too much for one WAV file (4 GB): save it in parts.")
-    data = _quantised(frames, bits)
     fmt = struct.pack(
         "<HHIIHH",
         _FLOAT if bits == 32 else _PCM,
@@ -90,15 +90,19 @@ def encode_wav(y: np.ndarray, *, sr: int, bits: int) -> bytes:
         channels * width,
         bits,
     )
-    chunks = [(b"fmt ", fmt)]
+    size = frames.size * width
+    head = [_chunk(b"fmt ", fmt)]
     if bits == 32:
-        chunks.append((b"fact", struct.pack("<I", len(frames))))
-    chunks.append((b"data", data))
-    body = b"".join(
-        name + struct.pack("<I", len(part)) + part + b"\0" * (len(part) % 2)
-        for name, part in chunks
-    )
-    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+        head.append(_chunk(b"fact", struct.pack("<I", len(frames))))
+    head.append(b"data" + struct.pack("<I", size))
+    total = 4 + sum(map(len, head)) + size + size % 2
+    blocks = (_quantised(frames[i : i + _BLOCK], bits) for i in range(0, len(frames), _BLOCK))
+    riff = b"RIFF" + struct.pack("<I", total) + b"WAVE"
+    return b"".join([riff, *head, *blocks, b"\0" * (size % 2)])
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data
 
 
 def write_wav(path: str | os.PathLike, y: np.ndarray, *, sr: int, bits: int) -> None:
