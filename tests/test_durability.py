@@ -281,7 +281,7 @@ def test_a_model_that_does_not_fit_leaves_the_one_before(tmp_path):
         "files._head = lambda *_: {}\n"
         "files.cards.card = lambda *_: {}\n"
         "files._predictions = files.standardised = lambda *_: {}\n"
-        "class T: estimator = predictions = None\n"
+        "class T: estimator = predictions = None; columns = ()\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))\n"
         "try:\n    files.save(T, T, sys.argv[1])\n"
         "except files.ModelError as err:\n    print(err)"

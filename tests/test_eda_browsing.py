@@ -149,6 +149,12 @@ def test_no_text_of_a_csv_begins_like_a_formula(texts):
         assert not back["text"].str.contains(r"\A[=+\-@\t\r]").any()
 
 
+@pytest.mark.parametrize("kind", [object, "str"])
+def test_a_column_without_any_text_stays_empty(kind):
+    table = pd.DataFrame({"clip_id": ["a", "b"], "note": pd.Series([None, None], dtype=kind)})
+    assert browsing.csv_of(table) == b"clip_id,note\na,\nb,\n"
+
+
 def test_formulas_behind_blanks_and_in_wide_letters_are_texts_too():
     texts = [" =1", "\n=1", "＝1", "\u200b=1", "a=1"]
     data = browsing.csv_of(pd.DataFrame({"text": texts, " =n": 1})).decode()

@@ -398,20 +398,18 @@ def test_a_workspace_with_another_network_by_now_is_told(hearing, tmp_path):
     assert files.load(saved).card["network"]["name"] == "ear.onnx"  # as it was trained, not as here
 
 
-def test_a_network_is_remembered_only_where_its_vectors_were_learnt_from(hearing, tmp_path):
-    made, table, _ = hearing
-    trained = train(table, TrainParams("pitch", ("embedding",), "logreg", n_splits=3))
-    elsewhere = files.save(trained, table, tmp_path / "models" / "m.model")
-    others = table._replace(X=table.X + 1)
-    of_others = files.save(trained, others, made.folder / "models" / "others.model")
-    for path in (elsewhere, of_others):
-        assert "network" not in files.load(path).card
-        with pytest.raises(ModelError, match="does not remember which"):
-            predict.ready(files.load(path))
+def test_a_network_is_remembered_wherever_the_model_is_saved(hearing, tmp_path):
+    table = hearing[1]
+    params = TrainParams("pitch", ("embedding",), "logreg", n_splits=3)
     told = files.load(hearing[2]).trained.about["network"]
-    knowing = table._replace(about={**table.about, "network": told})
-    path = files.save(trained, knowing, tmp_path / "models" / "m.model")
+    path = files.save(train(table, params), table, tmp_path / "models" / "m.model")
     assert files.load(path).card["network"] == told
+    about = {name: value for name, value in table.about.items() if name != "network"}
+    unknown = table._replace(about=about)
+    path = files.save(train(unknown, params), unknown, tmp_path / "models" / "m.model")
+    assert "network" not in files.load(path).card
+    with pytest.raises(ModelError, match="does not remember which"):
+        predict.ready(files.load(path))
 
 
 @pytest.mark.parametrize(

@@ -213,17 +213,15 @@ def csv_of(table: "pd.DataFrame") -> bytes:
     out = table.copy()
     for name in out.columns:
         if not is_number(out[name].dtype):
-            there = out[name].notna()
-            text = (
-                out[name]
-                .astype("str")
-                .map(cell, na_action="ignore")
-                .str.replace(r"\r\n?", "\n", regex=True)
-            )
-            out[name] = text.astype(object).where(there, None)
+            texts = out[name].astype("str").map(_text, na_action="ignore")
+            out[name] = texts.astype(object).where(out[name].notna(), None)
     # A column is named by whoever made the table, too.
     out.columns = [cell(str(c)) for c in out.columns]
     return out.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+
+
+def _text(text: str) -> str:
+    return cell(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def is_number(dtype: Any) -> bool:

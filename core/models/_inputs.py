@@ -170,29 +170,6 @@ def from_workspace(workspace: Any, selection: Any, trained: Any) -> Table:
     return table._replace(X=X, columns=trained.columns, blocks={})
 
 
-def remembered(table: Table, path: Path) -> dict[str, Any] | None:
-    """What a model of this table shall remember of its network; None where it needs or knows none.
-
-    Told by the table; else taken from the workspace in whose folder ``models`` the file ``path`` is
-    to lie, if the vectors there are those of the table.
-    """
-    at = [i for i, name in enumerate(table.columns) if name.startswith(EMBEDDING)]
-    if not at or table.about.get("network"):
-        return table.about.get("network") if at else None
-    workspace = _workspace_of(path)
-    if workspace is None:
-        return None
-    from core.models import embeddings
-
-    try:
-        found, X = embeddings.available(workspace), embeddings.read(workspace, table.clip_ids)
-    except VoiceError:
-        return None
-    if found is None or not np.array_equal(X, table.X[:, at], equal_nan=True):
-        return None
-    return {"name": found.network, "sha256": found.sha256, "settings": dict(found.params)}
-
-
 def network_of(
     about: Mapping[str, Any],
     columns: tuple[str, ...],
@@ -227,7 +204,7 @@ def network_of(
     if not told:
         raise ModelError(
             "This model has vectors of a pretrained network as inputs and does not remember which: "
-            "train it anew, into the folder models of its workspace."
+            "train it anew."
         )
     name, sha256, params = _checked(told)
     shown = f"{name} (SHA-256 {sha256[:12]}…)"

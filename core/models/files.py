@@ -23,7 +23,7 @@ import zipfile
 import numpy as np
 
 from core.errors import ModelError, StoreError
-from core.models import _inputs, _pack, _trust
+from core.models import _pack, _trust
 from core.models import card as cards
 from core.models._seen import Neighbours, Seen, restore, standardised
 from core.models.base import Predictions, Table, Trained, TrainParams
@@ -69,9 +69,7 @@ def save(
     trained : Trained
         The model.
     table : Table
-        What it was fitted on. Where embeddings are inputs, ``about["network"]`` names the network
-        that made them; without it the model remembers that of the workspace in whose ``models`` it
-        is written, if the vectors are the same.
+        What it was fitted on.
     path : path
         Where to; replaced where it exists.
     extra : mapping, optional
@@ -86,8 +84,6 @@ def save(
     """
     path = Path(os.path.abspath(path))
     name, data = _estimator_bytes(trained.estimator)
-    if network := _inputs.remembered(table, path):
-        trained = replace(trained, about={**trained.about, "network": network})
     found = cards.card(trained, table, extra)
     parts = {
         "card.json": json.dumps(_head(trained, table, found), indent=1).encode(),

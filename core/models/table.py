@@ -193,6 +193,13 @@ def described(made: Table, workspace: Workspace, selection: Selection) -> Table:
     }
     if years:
         about["years"] = "numbers where the labels are numbers, else the middle of the decade"
+    if any(name.startswith("embedding_") for name in made.columns):
+        from core.models import embeddings
+
+        found = embeddings.available(workspace)
+        if found is not None:
+            told = {"name": found.network, "sha256": found.sha256, "settings": dict(found.params)}
+            about["network"] = told
     return made._replace(about=made.about | about)
 
 

@@ -73,7 +73,7 @@ def folder_of(workspace: str | os.PathLike) -> Path:
 
 def beside(workspace: str | os.PathLike) -> int:
     """A number that changes when tags, pictures or embeddings of a workspace do."""
-    names = ("notes.jsonl", "mels", "mels/plan.json", "embeddings", "embeddings/plan.json")
+    names = ("notes.jsonl", "mels", "mels/recipe.json", "embeddings", "embeddings/recipe.json")
     paths = [Path(workspace) / name for name in names]
     return sum(path.stat().st_mtime_ns for path in paths if path.exists())
 

@@ -43,7 +43,7 @@ INPUT_HOW = {
     "mfcc": "measure with the feature set voice-v1 on the page Browse",
     "mel": "measure the data set on the page Browse",
     "image": "make the pictures on the page Mean mels",
-    "embedding": "run `python -m core embed WORKSPACE NETWORK.onnx`",
+    "embedding": "run `python -m core embed --workspace WORKSPACE --network FILE.onnx`",
 }
 SPLITS = {"speaker": "By speaker", "clip": "By clip"}
 SPLIT_ABOUT = {
