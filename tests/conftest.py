@@ -20,17 +20,28 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")  # the same examples in every run
 
 
+LATE = ("test_browser_recorder.py", "test_browser_player.py")
+
+
+def side(file: str) -> int:
+    """Where a file's tests run: with a browser (0), without (1), or with one, after those (2)."""
+    return 2 if file in LATE else 0 if file.startswith("test_browser") else 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a browser come first: they take longest."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_browser"))
+    """Tests with a browser come first, for they take longest, and some of them last."""
+    items.sort(key=lambda item: side(item.path.name))
 
 
 class Side(LoadScopeScheduling):
-    """One process has all tests with a browser, and so one server; others take file by file."""
+    """One process has the tests with a browser, and so one server; the other takes the rest.
+
+    Tests without a browser are handed out file by file.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        return "browser" if "/test_browser" in file else file
+        file = nodeid.split("::")[0].rsplit("/", 1)[-1]
+        return file if side(file) == 1 else f"browser {side(file)}"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log) -> Side:

@@ -434,6 +434,7 @@ def test_half_speed_takes_twice_as_long_and_keeps_the_pitch(tab, players):
 
 def test_a_long_sound_is_streamed_and_switches_to_what_is_visible(tab, players):
     player = opened(tab, players, "long", seconds=600)
+    expect(player.locator(".clock")).to_have_text("0:00.00 / 10:00.00 s")
     player.locator(".stage").focus()
     tab.mouse.click(**at(player, 0.5))
     assert now(player) == pytest.approx(300, abs=1)

@@ -110,11 +110,11 @@ class Drawing {
 
   timeAxis() {
     const { context, scene } = this, [y, height] = this.place.axis;
-    const step = niceStep((scene.t1 - scene.t0) / Math.max(2, this.place.width / 90));
+    const step = timeStep((scene.t1 - scene.t0) / Math.max(2, this.place.width / 90));
     context.textAlign = "center";
     context.textBaseline = "middle";
     for (const t of range(scene.t0, scene.t1, step)) {
-      const x = this.toX(t), text = timeText(t, step), half = context.measureText(text).width / 2;
+      const x = this.toX(t), text = timeText(t, step, scene.t1), half = context.measureText(text).width / 2;
       context.fillStyle = this.line;
       context.fillRect(x, y, 1, 4);
       context.fillStyle = this.text;

@@ -386,7 +386,7 @@ class Player {
     el.cursor.style.transform = `translateX(${x.toFixed(2)}px)`;
     el.cursor.style.visibility = x < drawing.place.x - 1 ? "hidden" : "visible";
     const fine = this.t1 - this.t0 < 0.5 ? 0.0001 : 0.01;
-    const text = `${timeText(at, fine)} / ${timeText(this.end, 0.01)} s`;
+    const text = `${timeText(at, fine, this.end)} / ${timeText(this.end, 0.01)} s`;
     if (el.clock.textContent !== text) el.clock.textContent = text;
     const said = performance.now();
     if (this.playing && said - this.shownAt < 1000) return;

@@ -32,9 +32,13 @@ function niceStep(least) {
   return [1, 2, 5, 10].map((k) => k * power).find((step) => step >= least * 0.999);
 }
 
-function timeText(seconds, step) {
+const MINUTES = [15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400];
+const timeStep = (least) => (least <= 10 ? niceStep(least) : MINUTES.find((s) => s >= least) ?? 21600);
+
+// In minutes where the longest time on the axis is.
+function timeText(seconds, step, longest = seconds) {
   const digits = clamp(Math.ceil(-Math.log10(step) - 1e-9), 0, 6);
-  if (seconds < 60) return `${seconds.toFixed(digits)}`;
+  if (longest < 60) return `${seconds.toFixed(digits)}`;
   const hours = Math.floor(seconds / 3600), minutes = Math.floor(seconds / 60) % 60;
   const rest = (seconds % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0");
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
