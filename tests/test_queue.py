@@ -7,6 +7,7 @@ import platform
 from types import SimpleNamespace
 
 import pytest
+import streamlit
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.session_manager import SessionInfo
@@ -186,11 +187,54 @@ def kept_of(duration: float, most_long: int | None) -> None:
 )
 def test_of_long_recordings_few_signals_are_kept(monkeypatch, duration, most_long, asked):
     monkeypatch.setattr("pages.shared.cache.info", None)
+    streamlit.cache_resource.clear()
     page = AppTest.from_function(
         kept_of, kwargs={"duration": duration, "most_long": most_long}, default_timeout=60
     ).run()
     assert not page.exception
     assert page.text[0].value == str(asked)
+
+
+def test_what_all_share_is_dropped_when_nobody_is_there(counted, monkeypatch):
+    monkeypatch.setattr(cache_upkeep.cache, "let_go", lambda: counted.append("let go"))
+    state = Upkeep(modules=10**6)
+    for here in ({"a", "b"}, {"a"}, set(), set()):
+        state.is_due(frozenset(here), 0.0)
+        state.collect(0.0)
+    assert counted == ["collect", "collect", "trim", "collect", "let go", "trim", "collect"]
+
+
+def short_and_long() -> None:
+    """A page that asks for a short and a long recording of all in turn, then drops them."""
+    from types import SimpleNamespace
+
+    import streamlit as st
+
+    from core.audio import ClipRef
+    from pages.shared import cache
+
+    cache.info = lambda ref: SimpleNamespace(duration_s=ref.size)
+    asked = []
+
+    @cache._by_owner(2, spinner=False, most_long=1)
+    def of_all(ref, version):
+        asked.append(ref.path)
+        return ref.path
+
+    refs = [ClipRef("/short", 5, 1), ClipRef("/long", 600, 1)]
+    for ref in 2 * refs:
+        of_all(ref)
+    st.text(" ".join(asked))
+    cache.let_go()
+    of_all(refs[0])
+    st.text(str(len(asked)))
+
+
+def test_long_recordings_do_not_push_short_ones_out_of_what_all_share(monkeypatch):
+    monkeypatch.setattr("pages.shared.cache.info", None)
+    page = AppTest.from_function(short_and_long, default_timeout=60).run()
+    assert not page.exception
+    assert [text.value for text in page.text] == ["/short /long", "3"]
 
 
 def test_memory_is_asked_for_and_given_back_where_the_system_is_linux():

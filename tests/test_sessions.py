@@ -143,7 +143,7 @@ def kept() -> tuple[set[str], set[str]]:
             for one in found.values():
                 entries = one._mem_cache if hasattr(one, "_mem_cache") else one.storage._mem_cache
                 if len(entries):
-                    (own if who else everybody).add(one.display_name.rsplit(".", 1)[-1])
+                    (own if who else everybody).add(one.display_name.rsplit(".", 1)[-1].split()[0])
     return everybody, own
 
 

@@ -23,35 +23,55 @@ from core.params import CleanParams
 from core.store import Workspace
 
 LONG_S = 60.0  # from here on few results are kept
+CLASS = 4  # times as many short results are kept for everybody as for one visitor
+_of_all: list = []  # caches that all visitors share
 
 
 def _by_owner(max_entries: int, spinner: str | bool, *, most_long: int | None = None):
     """Cache a function of (ref, ...) for everybody, or for one visitor where the ref is theirs.
 
     Of recordings longer than LONG_S at most ``most_long`` entries are kept: a signal of ten minutes
-    takes 115 MB, what cleaning makes of it twice that.
+    takes 115 MB, what cleaning makes of it twice that. The key is what the arguments print as:
+    Streamlit's own hash of settings takes longer than many an answer.
     """
 
     def decorate(function):
-        options = {"max_entries": max_entries, "show_spinner": spinner}
-        long_options = options | {"max_entries": most_long or max_entries}
+        def kept(name: str, most: int, **scope):
+            @wraps(function)
+            def answer(key: str, _asked: tuple, version: str):
+                args, kwargs = _asked
+                return function(*args, version=version, **kwargs)
+
+            del answer.__wrapped__  # else its signature would be that of ``function``
+            answer.__qualname__ += f" {name}"  # caches of one name would replace one another
+            return st.cache_resource(max_entries=most, show_spinner=spinner, **scope)(answer)
+
+        most_of_long = most_long or max_entries
         caches = {
-            (False, False): st.cache_resource(**options)(function),
-            (True, False): st.cache_resource(scope="session", **options)(function),
-            (False, True): st.cache_resource(**long_options)(function),
-            (True, True): st.cache_resource(scope="session", **long_options)(function),
+            (False, False): kept("short", CLASS * max_entries),
+            (False, True): kept("long", most_of_long),
+            (True, False): kept("short", max_entries, scope="session"),
+            (True, True): kept("long", most_of_long, scope="session"),
         }
+        _of_all.extend([caches[False, False], caches[False, True]])
 
         @wraps(function)
         def call(ref, *args, **kwargs):
             media = os.environ.get("PHONOSCOPE_MEDIA")
             own = media is not None and ref.path.startswith(media)
             is_long = most_long is not None and info(ref).duration_s > LONG_S
-            return caches[own, is_long](ref, *args, version=__version__, **kwargs)
+            asked = (ref, *args), kwargs
+            return caches[own, is_long](repr(asked), asked, version=__version__)
 
         return call
 
     return decorate
+
+
+def let_go() -> None:
+    """Drop what is kept of recordings for all: nobody is there who would ask for it again."""
+    for cache in _of_all:
+        cache.clear()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

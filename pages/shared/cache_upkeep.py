@@ -16,6 +16,8 @@ import time
 
 from streamlit import config, runtime
 
+from pages.shared import cache
+
 EVERY_S = 2.0
 COLLECT_S = 10.0
 HEAPS = 2  # as many as processors; glibc makes eight for each, and none is ever quite empty
@@ -45,6 +47,8 @@ class Upkeep:
         if len(sys.modules) - self.modules >= MANY_MODULES:
             gc.freeze()
             self.modules = len(sys.modules)
+        if some_left and not self.here:
+            cache.let_go()
         if some_left:
             trim()
 
