@@ -27,13 +27,12 @@ import tempfile
 import threading
 import time
 
-import psutil
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from extract_crash_points import Ending  # noqa: E402
 from extract_stand_in import expected  # noqa: E402
+from test_extract_kill import kill  # noqa: E402
 import test_models_files as model_stand_in  # noqa: E402
 
 from core import recipes  # noqa: E402
@@ -69,7 +68,7 @@ def extractor(root: Path, kills: int, minutes: float, rng: random.Random) -> Cou
                 process.stdout.readline()
             while process.poll() is None and found["kills"] < kills:
                 time.sleep(rng.uniform(0.0, 0.5))
-                found["kills"] += _end_one(process, rng)
+                found["kills"] += kill(process, rng)
         found["starts"] += 1
         look(folder, found)
         if process.returncode == 0:
@@ -114,17 +113,6 @@ def look(folder: Path, found: Counter) -> None:
     stored = found[f"stored {folder.name}"]
     found["lost"] += max(0, stored - len(ids))
     found[f"stored {folder.name}"] = len(ids)
-
-
-def _end_one(process: subprocess.Popen, rng: random.Random) -> bool:
-    try:
-        parent = psutil.Process(process.pid)
-        workers = parent.children()
-        victim = parent if rng.random() < 0.4 or not workers else rng.choice(workers)
-        victim.kill()
-    except psutil.NoSuchProcess:
-        return False
-    return True
 
 
 class App:

@@ -88,7 +88,7 @@ class Job:
 
     def _last_words(self) -> str:
         lines = self.log().replace("\r", "\n").strip().splitlines()
-        last = clean(lines[-1], 300) if lines else ""
+        last = clean(lines[-1], 300).removeprefix("phonoscope: ") if lines else ""
         return f"The job ended before it was done. {last}".strip()
 
     def _end_later(self, found: dict[str, Any]) -> None:

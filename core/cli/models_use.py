@@ -116,9 +116,11 @@ def _tests(args: argparse.Namespace) -> int:
     from core.store import Workspace
 
     line, workspace = Line(fits), Workspace.open(args.workspace)
-    trained, how = files.load(args.model).trained, {"cancelled": jobs.cancelled}
+    trained = files.load(args.model).trained
     try:
-        found = checks.run(args.kind, workspace, trained, progress=line.show, **how)
+        found = checks.run(
+            args.kind, workspace, trained, progress=line.show, cancelled=jobs.cancelled
+        )
     except (Cancelled, KeyboardInterrupt):
         line.end()
         print("phonoscope: The test was cancelled; nothing was saved.", file=sys.stderr)

@@ -353,9 +353,9 @@ def _known_of_all(workspace: Workspace, names: Sequence[str]) -> dict[str, int]:
 
     Kept by the table's content: it does not depend on what is selected.
     """
-    while len(_KNOWN) >= MOST_KNOWN:
-        _KNOWN.pop(next(iter(_KNOWN)), None)
     known = _KNOWN.setdefault(workspace.key, {})
+    while len(_KNOWN) > MOST_KNOWN:
+        _KNOWN.pop(next(iter(_KNOWN)), None)
     new = [n for n in names if n not in known]
     if new:
         counted = ", ".join(f"count({_quoted(n)})" for n in new)

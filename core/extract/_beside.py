@@ -142,11 +142,14 @@ class ArrayParts(Parts):
 
     def stored(self) -> tuple[set[tuple], int]:
         """See ``Parts``; parts that are not as they were written are set aside."""
-        self._set_damaged_aside()
-        names = os.listdir(self.folder)
-        last = max((part_number(name) for name in names), default=-1)  # caches know old numbers
-        found = array_parts(self.folder, self.row_bytes).values()
-        return {tuple(r[:4]) for part in found for r in (*part["clips"], *part["failed"])}, last
+        numbers = {name: part_number(name) for name in os.listdir(self.folder)}
+        found = array_parts(self.folder, self.row_bytes)
+        for number in sorted(n for name, n in numbers.items() if n >= 0 and name.endswith(".json")):
+            if number not in found or not self._as_written(number, found[number]):
+                found.pop(number, None)
+                self._set_aside(number)
+        there = {tuple(r[:4]) for p in found.values() for r in (*p["clips"], *p["failed"])}
+        return there, max(numbers.values(), default=-1)  # caches know old numbers
 
     def write(self, number: int, rows: list[dict[str, Any]]) -> None:
         """Store a part; the file that says whose it is comes last."""
@@ -162,22 +165,18 @@ class ArrayParts(Parts):
         }
         write_json(_index(self.folder, number), part)
 
-    def _set_damaged_aside(self) -> None:
-        whole = array_parts(self.folder, self.row_bytes)
-        for number in sorted(map(part_number, map(str, self.folder.glob("clips-*.json")))):
-            crc = whole[number].get("crc", {}) if number in whole else None
-            arrays = [array_path(self.folder, kind, number) for kind in self.row_bytes]
-            if number < 0 or (
-                crc is not None
-                and all(_crc(array_path(self.folder, k, number)) == v for k, v in crc.items())
-            ):
-                continue
-            for path in (_index(self.folder, number), *arrays):
-                with speaking(path), suppress(FileNotFoundError):
-                    os.replace(path, path.with_name(f"{path.name}.damaged-{time.time_ns()}"))
-            self.messages.append(
-                f"Part {number} of the {self.what} was damaged: it was set aside and is made again."
-            )
+    def _as_written(self, number: int, part: Mapping[str, Any]) -> bool:
+        sums = part.get("crc", {}).items()
+        return all(_crc(array_path(self.folder, kind, number)) == crc for kind, crc in sums)
+
+    def _set_aside(self, number: int) -> None:
+        arrays = [array_path(self.folder, kind, number) for kind in self.row_bytes]
+        for path in (_index(self.folder, number), *arrays):
+            with speaking(path), suppress(FileNotFoundError):
+                os.replace(path, path.with_name(f"{path.name}.damaged-{time.time_ns()}"))
+        self.messages.append(
+            f"Part {number} of the {self.what} was damaged: it was set aside and is made again."
+        )
 
 
 def array_parts(folder: Path, row_bytes: Mapping[str, int]) -> dict[int, dict]:

@@ -320,10 +320,11 @@ def _workspace_of(path: Path | None) -> "Workspace | None":
 
 def _beside(path: Path | None) -> Path | None:
     """The network kept in the workspace of a model's file."""
-    if _workspace_of(path) is None or path is None:
-        return None
-    found = path.parent.parent / "embeddings" / "network.onnx"
-    return found if found.is_file() else None
+    from core.models.embeddings import network_path
+
+    workspace = _workspace_of(path)
+    found = None if workspace is None else network_path(workspace)
+    return found if found is not None and found.is_file() else None
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from functools import lru_cache
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,9 +44,6 @@ from core.models._embedder import DEFAULT, SR, EmbeddingParams, Network, open_ne
 from core.safe_text import clean
 from core.store import Workspace, write_whole
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = [
     "Available",
     "EmbeddingParams",
@@ -54,6 +51,7 @@ __all__ = [
     "available",
     "embed_workspace",
     "network_of",
+    "network_path",
     "open_network",
     "read",
 ]
@@ -132,7 +130,7 @@ def embed_workspace(
         place,
         parts,
         wanted,
-        (f"{__name__}:measure", {**recipe, "file": str(place / "network.onnx")}),
+        (f"{__name__}:measure", {**recipe, "file": str(network_path(workspace))}),
         workers=workers,
         progress=progress,
         cancel=cancelled,
@@ -192,7 +190,7 @@ def network_of(workspace: Workspace) -> Network:
     if not recipe:
         raise ModelError("This workspace has no embeddings, and so no network that made them.")
     text = json.dumps(recipe["params"], sort_keys=True)
-    return _kept(str(_folder(workspace) / "network.onnx"), recipe["sha256"], text)
+    return _kept(str(network_path(workspace)), recipe["sha256"], text)
 
 
 def measure(item: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,6 +221,11 @@ class _Parts(ArrayParts):
 
 def _row_bytes(recipe: Mapping[str, Any]) -> dict[str, int]:
     return {"vectors": 4 * int(recipe["size"])}
+
+
+def network_path(workspace: Workspace) -> Path:
+    """Where the network is kept that made a workspace's vectors."""
+    return _folder(workspace) / "network.onnx"
 
 
 def _folder(workspace: Workspace) -> Path:

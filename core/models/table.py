@@ -18,6 +18,7 @@ import numpy as np
 from core.datasets import labels
 from core.errors import ParameterError
 from core.filters import Selection
+from core.models._inputs import EMBEDDING
 from core.models.base import INPUTS, Table, TrainParams
 from core.models.splits import counts, groups_of
 from core.safe_text import clean
@@ -193,7 +194,7 @@ def described(made: Table, workspace: Workspace, selection: Selection) -> Table:
     }
     if years:
         about["years"] = "numbers where the labels are numbers, else the middle of the decade"
-    if any(name.startswith("embedding_") for name in made.columns):
+    if any(name.startswith(EMBEDDING) for name in made.columns):
         from core.models import embeddings
 
         found = embeddings.available(workspace)
@@ -293,7 +294,7 @@ def _block(
         from core.models import embeddings
 
         X = embeddings.read(workspace, ids)
-        columns = tuple(f"embedding_{i:03d}" for i in range(X.shape[1]))
+        columns = tuple(f"{EMBEDDING}{i:03d}" for i in range(X.shape[1]))
         return _Block(X, columns, np.isfinite(X).any(axis=1))
     explicit = name == "features" and features is not None
     if name not in inputs(workspace) and not explicit:

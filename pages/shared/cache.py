@@ -37,23 +37,21 @@ def _by_owner(max_entries: int, spinner: str | bool, *, most_long: int | None = 
 
     def decorate(function):
         def kept(name: str, most: int, **scope):
-            @wraps(function)
             def answer(key: str, _asked: tuple, version: str):
                 args, kwargs = _asked
                 return function(*args, version=version, **kwargs)
 
-            del answer.__wrapped__  # else its signature would be that of ``function``
-            answer.__qualname__ += f" {name}"  # caches of one name would replace one another
+            # Its name is part of the key: caches of one name would replace one another.
+            answer.__module__ = function.__module__
+            answer.__qualname__ = f"{function.__qualname__} {name}"
             return st.cache_resource(max_entries=most, show_spinner=spinner, **scope)(answer)
 
-        most_of_long = most_long or max_entries
-        caches = {
-            (False, False): kept("short", CLASS * max_entries),
-            (False, True): kept("long", most_of_long),
-            (True, False): kept("short", max_entries, scope="session"),
-            (True, True): kept("long", most_of_long, scope="session"),
-        }
-        _of_all.extend([caches[False, False], caches[False, True]])
+        for_all = {False: kept("short", CLASS * max_entries)}
+        for_one = {False: kept("short", max_entries, scope="session")}
+        if most_long is not None:
+            for_all[True] = kept("long", most_long)
+            for_one[True] = kept("long", most_long, scope="session")
+        _of_all.extend(for_all.values())
 
         @wraps(function)
         def call(ref, *args, **kwargs):
@@ -61,7 +59,8 @@ def _by_owner(max_entries: int, spinner: str | bool, *, most_long: int | None = 
             own = media is not None and ref.path.startswith(media)
             is_long = most_long is not None and info(ref).duration_s > LONG_S
             asked = (ref, *args), kwargs
-            return caches[own, is_long](repr(asked), asked, version=__version__)
+            answer = (for_one if own else for_all)[is_long]
+            return answer(repr(asked), asked, version=__version__)
 
         return call
 

@@ -22,8 +22,8 @@ class DemoClip(NamedTuple):
 @st.cache_resource(max_entries=1, show_spinner=False)
 def demo_clips(version: str = __version__) -> Mapping[str, DemoClip]:
     """Demo clips by their names in addresses, in the order they are shown."""
-    titles = {_short(c): title for c, title in datasets.demo_titles().items()}
-    rows = {_short(row.clip_id): row for row in demo_table().itertuples()}
+    titles = {short(c): title for c, title in datasets.demo_titles().items()}
+    rows = {short(row.clip_id): row for row in demo_table().itertuples()}
     order = [*titles, *(name for name in rows if name not in titles)]
     return MappingProxyType({n: _clip(n, rows[n], titles.get(n)) for n in order})
 
@@ -35,5 +35,6 @@ def _clip(name: str, row: Any, title: str | None) -> DemoClip:
     return DemoClip(title, note, row.path, row.text)
 
 
-def _short(clip_id: str) -> str:
+def short(clip_id: str) -> str:
+    """The name of a clip without that of its data set."""
     return clip_id.rsplit("/", 1)[-1]

@@ -16,12 +16,12 @@ from core.eda.selecting import selected
 from core.errors import VoiceError
 from core.models import baselines, compare, evaluate, files, groups, judge, table
 from core.models.base import Predictions, TrainParams
+from core.models.checks import TheseClips
 from core.models.compare import Comparison
 from core.models.files import Loaded
 from core.models.groups import GroupScore
 from core.models.judge import Calibration, Cell, Coverage, Scores
 from core.store import Workspace
-from pages.shared import models
 
 FEW_VALUES = 24  # of a label that makes groups
 NOT_GROUPS = ("clip_id", "path", "text", "size", "mtime_ns", "speaker_id", "row", "label_duration")
@@ -118,7 +118,7 @@ def known_here(key: tuple, folder: str, path: str, stamp: tuple[int, int]) -> fl
     ids = loaded(path, stamp).trained.predictions.clip_ids
     if not len(ids):
         return 0.0
-    these = models.TheseClips(tuple(str(c) for c in ids))
+    these = TheseClips(tuple(str(c) for c in ids))
     return Workspace.open(folder).count(these.where()) / len(ids)
 
 
@@ -149,7 +149,7 @@ def _pitch_only(workspace: Workspace, which: Which, predictions: Predictions) ->
     if not columns or here < 1 or len(set(predictions.fold.tolist())) < 2:
         return None
     trained = loaded(which.path, which.stamp).trained
-    these = models.TheseClips(tuple(str(c) for c in predictions.clip_ids))
+    these = TheseClips(tuple(str(c) for c in predictions.clip_ids))
     params = replace(trained.params, inputs=("features",))
     try:
         found = table.learn_table(workspace, these, params, features=columns)  # type: ignore[arg-type]

@@ -146,7 +146,9 @@ def _follow_link() -> None:
     if _is_in_dataset(named):
         st.session_state.update({"source": DATASET, "clip_linked": named, "clip_find": ""})
     else:
-        st.caption(f"{safe_text.md(_short(named), 60)} is not in the data set opened last.")
+        st.caption(
+            f"{safe_text.md(cache_demo.short(named), 60)} is not in the data set opened last."
+        )
 
 
 def _is_in_dataset(clip_id: str) -> bool:
@@ -177,7 +179,7 @@ def _pick_of_dataset() -> Picked | str:
         clip_id = st.selectbox(
             "Clip",
             names,
-            format_func=lambda c: safe_text.clean(_short(c), 90),
+            format_func=lambda c: safe_text.clean(cache_demo.short(c), 90),
             key="clip_row",
             on_change=_row_chosen,
             help=f"The first {OFFERED} that fit; find others by their name or words.",
@@ -202,7 +204,7 @@ def _row(workspace: Workspace, clip_id: str) -> dict | None:
 
 
 def _picked_of(row: dict) -> Picked | str:
-    name, path = _short(row["clip_id"]), _known(row.get("path"))
+    name, path = cache_demo.short(row["clip_id"]), _known(row.get("path"))
     if not path:
         return f"{safe_text.md(name, 60)}: this table came without sound. Choose another clip."
     who = ", ".join(filter(None, [_known(row.get("gender")), _known(row.get("age"))]))
@@ -214,10 +216,6 @@ def _picked_of(row: dict) -> Picked | str:
 def _clip_chosen() -> None:
     to_address("clip", [st.session_state["clip"]])
     reset_window()
-
-
-def _short(clip_id: str) -> str:
-    return clip_id.rsplit("/", 1)[-1]
 
 
 def _known(value: object) -> str:

@@ -122,14 +122,7 @@ def _watch(opened: Opened, judged: Judged, kind: str, job: jobs.Job, was_running
     if was_running:
         st.rerun()
     if now["state"] == "failed":
-        st.error(
-            md(
-                now["message"]
-                .removeprefix("The job ended before it was done. ")
-                .removeprefix("phonoscope: "),
-                400,
-            )
-        )
+        st.error(md(now["message"].removeprefix("The job ended before it was done. "), 400))
     if now["state"] == "cancelled":
         st.info("Cancelled; nothing was kept.")
     if st.button("Run it", type="primary", key=f"start_{kind}", icon=":material/play_arrow:"):

@@ -28,7 +28,6 @@ from core.safe_text import clean, filename
 from core.store import write_whole
 
 SUFFIX = getattr(files, "SUFFIX", ".model")
-TheseClips = checks.TheseClips
 MANY = 1_500  # clips from which a second process pays for its start
 FEW_SPEAKERS = 20
 
