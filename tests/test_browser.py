@@ -55,6 +55,17 @@ def test_from_home_to_a_cleaned_demo_clip_and_back_by_its_link(page, server):
     assert picture(page, "chart_STFT_after") == changed
 
 
+def test_a_linked_clip_stays_chosen_from_page_to_page(page, server):
+    go(page, f"{server}/clip?clip=demo_broad_varying_noise")
+    menu = page.get_by_test_id("stSidebarNav")
+    for name, address in (("Check", "check"), ("Predict", "predict"), ("Clip", "clip")):
+        menu.get_by_role("link", name=name, exact=True).click()
+        page.wait_for_url(re.compile(rf"/{address}\b.*clip=demo_broad_varying_noise"))
+        settle(page)
+        shown = page.locator(".st-key-clip input").first
+        expect(shown).to_have_value("Broad, varying noise", timeout=60_000)
+
+
 def the_player(page):
     """The player of the clip page, with its pictures."""
     settle(page)  # else the one of the clip before may be there too

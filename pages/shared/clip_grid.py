@@ -30,6 +30,7 @@ def show(sr: int | None, params: SpectraParams, axis: str, save_as: str) -> None
         format_func=lambda n: clean(options.get(n, n), 60),
         max_selections=4,
         key="compare",
+        persist_state="session",
         on_change=lambda: to_address("compare", st.session_state["compare"]),
     )
     what = st.segmented_control(

@@ -18,6 +18,7 @@ from core.store import Workspace
 from pages.shared import cache, cache_browse, cache_demo, data, session, texts
 from pages.shared.errors import sentence, show_errors
 from pages.shared.recorder import recorded, recorder
+from pages.shared.stays import choose, stays
 from pages.shared.uploads import uploader
 
 DEMO, DATASET, UPLOAD, RECORD = "Demo", "Data", "Upload", "Record"
@@ -61,26 +62,25 @@ def pick_clip(beside: DeltaGenerator | None = None) -> Picked:
 
 def _pick() -> Picked | str:
     """The recording, or what to do where there is none."""
-    st.session_state.setdefault("source", DEMO)
+    stays("source", DEMO)
     _follow_link()
     source = st.segmented_control(
         "Recording from",
         [DEMO, DATASET, UPLOAD, RECORD],
         required=True,
         key="source",
-        persist_state="session",
         on_change=reset_window,
         width="stretch",
     )
     _show_notice()
     if source == DATASET:
         return _pick_of_dataset()
-    if "clip_linked" in st.session_state:  # the address names a clip that is no longer shown
-        del st.session_state["clip_linked"]
-        if "/" in st.query_params.get("clip", ""):
-            del st.query_params["clip"]
+    if st.session_state.pop("clip_linked", None) and "/" in st.query_params.get("clip", ""):
+        _link_to("")
     if source == DEMO:
         return _pick_demo()
+    if st.session_state.get("clip_named"):  # the address names a clip that is no longer shown
+        _link_to("")
     if source == UPLOAD:
         _upload()
     else:
@@ -110,10 +110,12 @@ def from_address(key: str, options: Iterable[str], default: list[str]) -> None:
 
     ``bind="query-params"`` would put the long titles of the options into the address.
     """
+    known = set(options)
     if key not in st.session_state:
-        known = set(options)
         named = [name for name in st.query_params.get_all(key) if name in known]
         st.session_state[key] = named or default
+    elif not known.issuperset(st.session_state[key]):  # a recording was removed meanwhile
+        st.session_state[key] = [name for name in st.session_state[key] if name in known]
 
 
 def to_address(key: str, names: list[str]) -> None:
@@ -123,32 +125,53 @@ def to_address(key: str, names: list[str]) -> None:
 
 def _pick_demo() -> Picked:
     options = demo_options()
-    if "clip" not in st.session_state:
-        from_address("clip", options, list(options)[:1])
-        st.session_state["clip"] = st.session_state["clip"][0]
+    first = next(iter(options))
+    stays("clip", first)
     name = st.selectbox(
         "Clip",
         list(options),
         format_func=lambda n: safe_text.clean(options.get(n, n), 90),
         key="clip",
-        on_change=_clip_chosen,
+        on_change=_chosen,
+        args=("clip",),
         help="Type to search. " + texts.SYNTHETIC,
     )
+    if name != first and "clip" not in st.query_params:  # brought from another page
+        _link_to(name)
     st.caption("A synthetic voice, by espeak-ng.")
     return demo_picked(name)
 
 
 def _follow_link() -> None:
-    """Turn to the data set when the address newly names a clip of it."""
+    """Turn to the clip that the address newly names."""
     named = st.query_params.get("clip", "")
-    if "/" not in named or st.session_state.get("clip_linked") == named:
+    if not named or st.session_state.get("clip_named") == named:
         return
-    if _is_in_dataset(named):
-        st.session_state.update({"source": DATASET, "clip_linked": named, "clip_find": ""})
-    else:
+    if named in demo_options():
+        choose("source", DEMO)
+        choose("clip", named)
+        st.session_state["clip_named"] = named
+    elif "/" in named and _is_in_dataset(named):
+        choose("source", DATASET)
+        st.session_state.update({"clip_linked": named, "clip_named": named, "clip_find": ""})
+    elif "/" in named:
         st.caption(
             f"{safe_text.md(cache_demo.short(named), 60)} is not in the data set opened last."
         )
+
+
+def _link_to(clip_id: str) -> None:
+    """Name a clip in the address, or none."""
+    st.session_state["clip_named"] = clip_id
+    if clip_id:
+        st.query_params["clip"] = clip_id
+    else:
+        st.query_params.pop("clip", None)
+
+
+def _chosen(key: str) -> None:
+    _link_to(st.session_state[key])
+    reset_window()
 
 
 def _is_in_dataset(clip_id: str) -> bool:
@@ -181,20 +204,13 @@ def _pick_of_dataset() -> Picked | str:
             names,
             format_func=lambda c: safe_text.clean(cache_demo.short(c), 90),
             key="clip_row",
-            on_change=_row_chosen,
+            on_change=_chosen,
+            args=("clip_row",),
             help=f"The first {OFFERED} that fit; find others by their name or words.",
         )
+        st.session_state["clip_linked"] = clip_id
         _link_to(clip_id)
         return _picked_of(_row(workspace, clip_id))
-
-
-def _row_chosen() -> None:
-    _link_to(st.session_state["clip_row"])
-    reset_window()
-
-
-def _link_to(clip_id: str) -> None:
-    st.session_state["clip_linked"] = st.query_params["clip"] = clip_id
 
 
 def _row(workspace: Workspace, clip_id: str) -> dict | None:
@@ -211,11 +227,6 @@ def _picked_of(row: dict) -> Picked | str:
     text = _known(row.get("text"))
     note = " ".join(filter(None, [f"Says “{text}”" if text else "", f"({who})" if who else ""]))
     return Picked(ClipRef.of(path), name, safe_text.filename(name), note, text=text or None)
-
-
-def _clip_chosen() -> None:
-    to_address("clip", [st.session_state["clip"]])
-    reset_window()
 
 
 def _known(value: object) -> str:
