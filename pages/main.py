@@ -12,7 +12,7 @@ st.set_page_config(page_title="Phonoscope", page_icon=str(SHARED / "icon.png"), 
 st.html(SHARED / "style.css")
 session.admit()
 jobs.owner.set(session.visitor())  # a fair share of the server's long work for each
-st.navigation(
+page = st.navigation(
     {
         "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],
         "Recording": [
@@ -40,4 +40,6 @@ st.navigation(
         ],
     },
     expanded=True,
-).run()
+)
+with session.for_somebody():
+    page.run()

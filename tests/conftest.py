@@ -117,11 +117,12 @@ def shared() -> Path:
 def own_folders(tmp_path, monkeypatch):
     """Nothing uploaded, measured or cached: all tests share one session id."""
     import streamlit
+    from visit import all_leave
 
     monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path / "media"))
     monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(tmp_path / "workspaces"))
     (tmp_path / "media").mkdir()
-    streamlit.cache_resource.clear()
+    all_leave()
     streamlit.cache_data.clear()
     return tmp_path
 

@@ -171,6 +171,34 @@ def test_a_visitor_never_meets_the_recordings_of_another(visitors, place):
         assert secret not in said, secret
 
 
+def test_a_connection_that_breaks_loses_nothing(visitors, place):
+    server, temp, _ = place
+    anna = visitors[0]
+    lines = []
+
+    def line(mine):
+        lines.append((mine, mine.connect_to_server()))
+
+    anna.page.route_web_socket("**/_stcore/stream", line)
+    own_recordings(anna.page, f"{server}/clip")
+    sounds = brings(anna, server, f"{CANARY}.wav")
+    for _ in range(2):
+        before = len(lines)
+        for end in lines[-1]:
+            end.close()
+        assert within(20, lambda n=before: anna.page.wait_for_timeout(50) or len(lines) > n)
+        settle(anna.page)
+        expect(anna.page.get_by_role("heading", name=f"{CANARY}.wav")).to_be_visible()
+        assert anna.sounds() == sounds
+        assert statuses(anna.page, server, sounds) == {200}
+    assert len(list(temp.rglob(f"{CANARY}.wav"))) == 1
+    menu = anna.page.get_by_test_id("stSidebarNav")
+    menu.get_by_role("link", name="Check", exact=True).click()
+    expect(anna.page.get_by_role("heading", name=f"{CANARY}.wav")).to_be_visible(timeout=60_000)
+    anna.context.close()
+    assert within(GONE_S, lambda: not list(temp.rglob(f"{CANARY}.wav")))
+
+
 def test_an_upload_that_no_page_took_leaves_the_memory_too(visitors, place):
     server = place[0]
     anna, berta = visitors

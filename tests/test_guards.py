@@ -11,8 +11,8 @@ import tomllib
 import zipfile
 
 import pytest
-import streamlit
 from streamlit.testing.v1 import AppTest
+from visit import all_leave
 
 import app
 from conftest import SR, to_the_end, tone
@@ -234,12 +234,12 @@ def test_a_visitors_folder_has_an_unguessable_name_and_is_closed_to_others(tmp_p
     monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path))
     names = []
     for _ in range(2):
-        streamlit.cache_resource.clear()
+        all_leave()
         assert not AppTest.from_function(visit).run().exception
         (folder,) = tmp_path.iterdir()
         assert folder.stat().st_mode & 0o077 == 0
         names.append(folder.name)
-    streamlit.cache_resource.clear()
+    all_leave()
     assert {len(name) for name in names} == {32}  # 24 random bytes
     assert sum(a == b for a, b in zip(*names, strict=True)) < 10  # by chance: one in two visits
 

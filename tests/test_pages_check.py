@@ -9,9 +9,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit
 from streamlit.testing.v1 import AppTest
-from visit import open_page
+from visit import all_leave, open_page
 
 from conftest import attach, voice
 from core import audio, datasets, player, quality
@@ -133,7 +132,7 @@ def test_a_file_that_breaks_later_gives_one_sentence(own_folders):
     at = open_check()
     at.button_group(key="source").set_value("Upload").run()
     upload(at, "voice.wav", voice(duration_s=2.0))
-    streamlit.cache_resource.clear()
+    all_leave()
     at = open_check()
     at.button_group(key="source").set_value("Upload").run()
     upload(at, "voice.wav", voice(duration_s=1.5))

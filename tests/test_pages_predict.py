@@ -13,6 +13,7 @@ import soundfile as sf
 import streamlit
 from streamlit.testing.v1 import AppTest
 from test_models_predict import ear
+from visit import all_leave
 
 from conftest import ROOT, SR, attach, tone, voice
 from core import audio, cli, datasets, jobs
@@ -52,7 +53,7 @@ def own_folders(tmp_path, monkeypatch, measured):
     monkeypatch.setenv("PHONOSCOPE_MEDIA", str(tmp_path / "media"))
     monkeypatch.setenv("PHONOSCOPE_WORKSPACES", str(measured))
     (tmp_path / "media").mkdir()
-    streamlit.cache_resource.clear()  # all tests share one session id
+    all_leave()  # all tests share one session id
     streamlit.cache_data.clear()
 
 

@@ -14,6 +14,7 @@ import pytest
 import streamlit
 from streamlit.runtime.caching import cache_data_api, cache_resource_api
 from streamlit.testing.v1 import AppTest
+from visit import all_leave
 
 from app import TOKEN, sweep
 from conftest import SR, tone
@@ -84,10 +85,10 @@ def media(tmp_path, monkeypatch):
     folder = tmp_path / "phonoscope-1-media"
     folder.mkdir()
     monkeypatch.setenv("PHONOSCOPE_MEDIA", str(folder))
-    streamlit.cache_resource.clear()
+    all_leave()
     streamlit.cache_data.clear()
     yield folder
-    streamlit.cache_resource.clear()
+    all_leave()
     streamlit.cache_data.clear()
 
 
@@ -211,11 +212,45 @@ def come_and_go() -> None:
 
 def test_a_script_that_outlives_its_visitor_makes_no_folder(media, monkeypatch):
     with monkeypatch.context() as gone:
-        gone.setattr(session, "_is_still_here", lambda: False)
+        gone.setattr(session, "is_still_here", lambda: False)
         assert not AppTest.from_function(come_and_go).run().exception
     assert not list(media.iterdir())
     AppTest.from_function(come_and_go).run()
     assert len(list(media.iterdir())) == 1
+
+
+def write_to_a_folder_that_has_gone() -> None:
+    from pages.shared import session
+
+    with session.for_somebody():
+        raise FileNotFoundError("the folder of a visitor")
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_script_that_outlives_its_visitor_ends_quietly(media, monkeypatch, here):
+    monkeypatch.setattr(session, "is_still_here", lambda: here)
+    at = AppTest.from_function(write_to_a_folder_that_has_gone).run()
+    assert bool(at.exception) == here
+
+
+def test_who_is_back_in_time_finds_everything_and_who_is_not_finds_nothing(media):
+    AppTest.from_function(come_and_go).run()
+    (folder,) = media.iterdir()
+    streamlit.cache_resource.clear()  # as when a connection breaks
+    AppTest.from_function(come_and_go).run()
+    assert list(media.iterdir()) == [folder]
+    assert not session._away
+    all_leave()
+    assert not list(media.iterdir())
+    AppTest.from_function(come_and_go).run()
+    assert [f.name for f in media.iterdir()] != [folder.name]
+
+
+def test_a_folder_that_has_gone_is_not_made_again_by_an_upload(media):
+    mine = Mine("t" * 32, media / ("t" * 32))
+    with pytest.raises(FileNotFoundError):
+        mine.add("canary.wav", audio.encode_wav(tone(440.0), sr=SR, bits=16))
+    assert not list(media.iterdir())
 
 
 def test_two_visitors_with_the_same_recording_share_no_name(media):

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import soundfile as sf
+import streamlit
 from streamlit.testing.v1 import AppTest
 
 from conftest import SR, voice
 from core import cli, datasets
+from pages.shared import session
 from pages.shared.data import Chosen
 
 MAIN = Path(__file__).resolve().parents[1] / "pages" / "main.py"
@@ -36,6 +38,13 @@ def open_page(
     at.run()
     assert not at.exception, at.exception
     return at
+
+
+def all_leave() -> None:
+    """End all visits, and the time in which visitors can come back."""
+    streamlit.cache_resource.clear()
+    for session_id in list(session._away):
+        session._forget_away(session_id)
 
 
 def measured_voices(folder: Path) -> Path:

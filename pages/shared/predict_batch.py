@@ -57,17 +57,18 @@ def own_files(asked: Asked) -> None:
 def _start(model: Model, threshold: float, refs: dict[str, ClipRef]) -> None:
     """Callback: ask about all recordings in a process of its own, in a folder of the session's."""
     turn = st.session_state["predict_runs"] = st.session_state.get("predict_runs", 0) + 1
-    folder = session.mine().folder / "predict" / f"run-{turn}"
+    folder = session.mine().folder / "predict"
+    folder.mkdir(exist_ok=True)
     words = ["predict", f"--model={model.path}"]
     words += [f"--threshold={threshold:.2f}"] if model.labels else []
     try:
-        jobs.start([*words, *(ref.path for ref in refs.values())], folder)
+        jobs.start([*words, *(ref.path for ref in refs.values())], folder / f"run-{turn}")
     except VoiceError as err:
         st.session_state["predict_errors"] = [sentence(err)]
         return
     ids = {ref.path: clip_id for clip_id, ref in refs.items()}
     st.session_state["predict_batch"] = {
-        "folder": folder,
+        "folder": folder / f"run-{turn}",
         "ids": ids,
         "labels": model.labels,
         "model": model.name,

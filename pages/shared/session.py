@@ -1,9 +1,12 @@
 """What belongs to one visitor: a folder for uploads and for the sounds made from them.
 
-The folder's name is unguessable, so it also keys caches; it goes when the session goes. Uploaded
-bytes are moved there at once and released from the server's memory.
+The folder's name is unguessable, so it also keys caches; it goes two seconds after its visitor, who
+may have lost the connection for a moment. Uploaded bytes are moved there at once and released from
+the server's memory.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 import os
@@ -11,6 +14,7 @@ from pathlib import Path
 import secrets
 import shutil
 import tempfile
+import threading
 
 import streamlit as st
 from streamlit.runtime import exists, get_instance
@@ -21,6 +25,9 @@ from core.audio import ClipRef, Limits
 from core.errors import VoiceError
 
 MAX_UPLOADS = 40  # the oldest upload makes room
+GRACE_S = (
+    2.0  # a browser whose connection breaks is back in a second; all is gone 5 s after leaving
+)
 MAX_SOUND_BYTES = 400 * 2**20  # kept for playing; older ones are made again when asked for
 
 
@@ -31,21 +38,24 @@ class Mine:
     token: str
     folder: Path
     clips: dict[str, tuple[str, ClipRef]] = field(default_factory=dict)
+    session_id: str = ""
 
     def add(self, name: str, data: bytes) -> str:
         """Keep an upload and return its id; VoiceError (and nothing kept) where it is no audio."""
         clip_id = blake2b(data, digest_size=8).hexdigest()
-        path = self.folder / "uploads" / clip_id / safe_text.filename(name)
+        uploads = self.folder / "uploads"
+        path = uploads / clip_id / safe_text.filename(name)
         if clip_id in self.clips:  # the same bytes again, perhaps under another name
             self.clips[clip_id] = (name, self.clips[clip_id][1])
             return clip_id
-        path.parent.mkdir(parents=True, exist_ok=True)
+        uploads.mkdir(exist_ok=True)  # without parents: a folder that has gone is not made again
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         try:
             ref = ClipRef.of(path)
             audio.info(ref, limits=Limits.from_env())
         except VoiceError:
-            shutil.rmtree(path.parent)
+            shutil.rmtree(path.parent, ignore_errors=True)
             raise
         self.clips = {clip_id: (name, ref), **self.clips}
         for old in list(self.clips)[MAX_UPLOADS:]:
@@ -82,11 +92,40 @@ def _forget(mine: Mine) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-@st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_forget)
+_away: dict[str, tuple[Mine, threading.Timer]] = {}  # by session, for GRACE_S after it has left
+_change_of_away = threading.Lock()
+
+
+def _put_away(mine: Mine) -> None:
+    """Forget what is a visitor's, unless they are back by then."""
+    timer = threading.Timer(GRACE_S, _forget_away, [mine.session_id])
+    timer.daemon = True
+    with _change_of_away:
+        _away[mine.session_id] = mine, timer
+    timer.start()
+
+
+def _take_back(session_id: str) -> Mine | None:
+    """What was put away for a session; the caller's to keep or to forget."""
+    with _change_of_away:
+        found, timer = _away.pop(session_id, (None, None))
+    if timer is not None:
+        timer.cancel()
+    return found
+
+
+def _forget_away(session_id: str) -> None:
+    if found := _take_back(session_id):
+        _forget(found)
+
+
+@st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_put_away)
 def mine() -> Mine:
-    """The folder of this visitor; removed when the session ends."""
-    if not _is_still_here():  # a script that outlives its visitor would make a folder that stays
+    """The folder of this visitor; removed soon after the session ends."""
+    if not is_still_here():  # a script that outlives its visitor would make a folder that stays
         st.stop()
+    if before := _take_back(visitor()):
+        return before
     root = os.environ.get("PHONOSCOPE_MEDIA")
     if root is None:  # run without app.py, as page tests do
         root = os.environ["PHONOSCOPE_MEDIA"] = tempfile.mkdtemp(
@@ -95,7 +134,7 @@ def mine() -> Mine:
     token = secrets.token_urlsafe(24)
     folder = Path(root, token)
     folder.mkdir(mode=0o700)
-    return Mine(token, folder)
+    return Mine(token, folder, session_id=visitor())
 
 
 _here: dict[str, str] = {}  # places that are taken, and by which sessions
@@ -141,8 +180,20 @@ def admit() -> None:
         st.session_state["admitted"] = True
 
 
-def _is_still_here() -> bool:
+def is_still_here() -> bool:
+    """Whether somebody sees what this script makes."""
     return not exists() or get_instance().is_active_session(visitor())
+
+
+@contextmanager
+def for_somebody() -> Iterator[None]:
+    """End a script quietly whose visitor has left, and whose folder with them."""
+    try:
+        yield
+    except OSError:
+        if is_still_here():
+            raise
+        st.stop()
 
 
 def visitor() -> str:
