@@ -20,7 +20,9 @@ _NAME_BYTES = 120
 
 def clean(text: object, limit: int = 120) -> str:
     """One visible line of at most ``limit`` characters; hidden characters become U+FFFD."""
-    shown = "".join(c if unicodedata.category(c) not in _HIDDEN else "\ufffd" for c in str(text))
+    shown = str(text)
+    if not shown.isprintable():  # so are all that are hidden, and some blanks
+        shown = "".join(c if unicodedata.category(c) not in _HIDDEN else "\ufffd" for c in shown)
     shown = " ".join(shown.split())
     if len(shown) <= limit:
         return shown

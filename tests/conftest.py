@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+import json
 import os
 from pathlib import Path
 import shutil
@@ -10,9 +11,12 @@ import sys
 from browser import CHROMIUM, FLAGS, new_page, serve
 from hypothesis import settings
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import soundfile as sf
 from xdist.scheduler import LoadScopeScheduling
+
+from core.figures import base
 
 ROOT = Path(__file__).resolve().parents[1]
 SR = 16_000
@@ -63,6 +67,28 @@ def voice(f0: float = 120.0, duration_s: float = 1.0, sr: int = SR, seed: int = 
     y = y * (0.55 - 0.45 * np.cos(2 * np.pi * 4 * t))
     y = y + 0.003 * np.random.default_rng(seed).standard_normal(t.size)
     return (0.5 * y / np.abs(y).max()).astype(np.float32)
+
+
+def said(part):
+    """Part of a figure without what is empty, which says nothing."""
+    if isinstance(part, dict):
+        found = {key: said(value) for key, value in part.items()}
+        return {key: value for key, value in found.items() if value not in (None, [], {})}
+    return [said(value) for value in part] if isinstance(part, list) else part
+
+
+@pytest.fixture(autouse=True)
+def checked_figures(monkeypatch):
+    """Every figure is one that Plotly accepts, and says the same where Plotly has checked it."""
+    plain = base.unchecked
+
+    def checked(data: list[dict], layout: dict) -> go.Figure:
+        fig = plain(data, layout)
+        full = go.Figure(data=data, layout=layout)
+        assert said(json.loads(fig.to_json())) == said(json.loads(full.to_json()))
+        return fig
+
+    monkeypatch.setattr(base, "unchecked", checked)
 
 
 @pytest.fixture(autouse=True)

@@ -95,15 +95,15 @@ def timeline(
     data += [trace | {"yaxis": "y2", "showlegend": False} for trace in wave["data"]]
     layout = {
         "images": mel["layout"].get("images", []),
-        "yaxis2": wave["layout"]["yaxis"] | {"domain": places[0], "anchor": "x"},
+        "yaxis2": wave["layout"]["yaxis"] | {"domain": list(places[0]), "anchor": "x"},
         "height": 400 if windows is None else 600,
     }
-    y = mel["layout"]["yaxis"] | {"domain": places[1]}
+    y = mel["layout"]["yaxis"] | {"domain": list(places[1])}
     x = time_axis(t0, t1) | {"showgrid": False, "anchor": "y"}
     if windows is not None:
         data += _answers(windows)
         x["anchor"] = "y3"
-        layout["yaxis3"] = AXIS | {"domain": places[2], "anchor": "x"} | _answer_axis(windows)
+        layout["yaxis3"] = AXIS | {"domain": list(places[2]), "anchor": "x"} | _answer_axis(windows)
         layout |= {"showlegend": bool(windows.labels), "legend": _between(places)}
         shown = [_line_at(100 * threshold, "y3", "x")] if threshold and windows.labels else []
         layout["shapes"] = shown
