@@ -40,7 +40,7 @@ OWN = 5  # every fifth visitor brings a recording
 LEAVE = ("source", "mode", "data_source", "data_set", "data_clean")  # lead to pages without views
 SOUND = re.compile(rb"/audio/[\w-]{20,64}/[\w-]{20,64}\.wav")
 WARM_S = 30.0  # the longest warm-up
-AFTER_S = 15.0  # from the last one's leaving to the memory that is kept
+AFTER_S = 30.0  # from the last one's leaving: nobody can come back, see disconnectedSessionTTL
 QUIET_S = 0.06  # of the processor in two seconds: the server is at rest
 
 

@@ -128,6 +128,8 @@ def test_garbage_is_collected_while_somebody_is_here_and_once_after_the_last():
     assert state.is_due(nobody, 111.0)
     state.collect(111.0)
     assert not state.is_due(nobody, 200.0)
+    assert not state.is_due(nobody, 220.0, away=somebody)
+    assert state.is_due(nobody, 240.0)  # nobody can come back any more
 
 
 @pytest.fixture

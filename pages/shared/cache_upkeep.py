@@ -7,6 +7,7 @@ and results do not wait.
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 import ctypes
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from pages.shared import cache
 EVERY_S = 2.0
 COLLECT_S = 10.0
 HEAPS = 2  # as many as processors; glibc makes eight for each, and none is ever quite empty
-ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+ARENA_MAX, MMAP_THRESHOLD = -8, -3  # M_ARENA_MAX and M_MMAP_THRESHOLD of malloc.h
+OWN_PAGES = 2**22  # bytes from which an array has pages of its own, which go back when it goes
 MANY_MODULES = 25  # imported since garbage was last collected with all of them
 
 
@@ -32,12 +34,16 @@ class Upkeep:
     modules: int = 0
     collected: float = 0.0
     here: frozenset[str] = field(default_factory=frozenset)
+    away: frozenset[str] = field(default_factory=frozenset)
     some_left: bool = False
 
-    def is_due(self, here: frozenset[str], now: float) -> bool:
-        """Whether garbage shall be collected, with the sessions that are ``here`` now."""
-        self.some_left = self.some_left or bool(self.here - here)
-        self.here = here
+    def is_due(self, here: frozenset[str], now: float, away: frozenset[str] = frozenset()) -> bool:
+        """Whether garbage shall be collected, with the sessions that are ``here`` now.
+
+        Those that are ``away`` may come back; what they hold goes when they are gone for good.
+        """
+        self.some_left = self.some_left or bool(self.here - here or self.away - away)
+        self.here, self.away = here, away
         return now - self.collected >= COLLECT_S and (bool(here) or self.some_left)
 
     def collect(self, now: float) -> None:
@@ -65,10 +71,14 @@ async def keep_up() -> None:
         server = runtime.get_instance()
         release_uploads(server)
         release_results(server)
-        sessions = server._session_mgr.list_active_sessions()
-        here = frozenset(info.session.id for info in sessions)
-        if state.is_due(here, time.monotonic()):
+        here = _ids(server._session_mgr.list_active_sessions())
+        away = _ids(server._session_mgr._session_storage.list())
+        if state.is_due(here, time.monotonic(), away):
             await asyncio.to_thread(state.collect, time.monotonic())
+
+
+def _ids(sessions: Iterable) -> frozenset[str]:
+    return frozenset(info.session.id for info in sessions)
 
 
 def release_uploads(server: runtime.Runtime) -> None:
@@ -89,9 +99,13 @@ def release_results(server: runtime.Runtime) -> None:
 
 
 def share_heaps() -> bool:
-    """Let all threads allocate from few heaps; False where the system knows no such thing."""
+    """Let all threads allocate from few heaps; False where the system knows no such thing.
+
+    Large arrays stay out of them: they would leave holes.
+    """
     with suppress(OSError, AttributeError, TypeError):
-        return ctypes.CDLL(None).mallopt(ARENA_MAX, HEAPS) == 1
+        mallopt = ctypes.CDLL(None).mallopt
+        return mallopt(MMAP_THRESHOLD, OWN_PAGES) == 1 and mallopt(ARENA_MAX, HEAPS) == 1
     return False
 
 
