@@ -21,7 +21,7 @@ _NAME_BYTES = 120
 def clean(text: object, limit: int = 120) -> str:
     """One visible line of at most ``limit`` characters; hidden characters become U+FFFD."""
     shown = str(text)
-    if not shown.isprintable():  # so are all that are hidden, and some blanks
+    if not shown.isprintable():  # as every hidden character is not, nor some blanks
         shown = "".join(c if unicodedata.category(c) not in _HIDDEN else "\ufffd" for c in shown)
     shown = " ".join(shown.split())
     if len(shown) <= limit:

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = re.findall(r'st\.Page\("(?:\w+/)?(\w+)\.py"', (ROOT / "pages/main.py").read_text())
 CANARY, OTHER = "CANARY-anna", "CANARY-berta"
 GONE_S = 5.0  # a promise: what a visitor brought is gone this long after leaving
+AWAY_S = 4.0  # by when what belongs to somebody who has left is gone
 HOSTILE = "![p](http://pictures.test/p.png) [l](http://links.test) <img src=x onerror=boom()>"
 
 
@@ -191,6 +192,7 @@ def test_a_connection_that_breaks_loses_nothing(visitors, place):
         expect(anna.page.get_by_role("heading", name=f"{CANARY}.wav")).to_be_visible()
         assert anna.sounds() == sounds
         assert statuses(anna.page, server, sounds) == {200}
+    assert not within(AWAY_S, lambda: statuses(anna.page, server, sounds) != {200})
     assert len(list(temp.rglob(f"{CANARY}.wav"))) == 1
     menu = anna.page.get_by_test_id("stSidebarNav")
     menu.get_by_role("link", name="Check", exact=True).click()

@@ -81,6 +81,16 @@ def test_what_was_trimmed_away_is_transparent():
     assert tuple(left.layout.xaxis.range) == tuple(right.layout.xaxis.range) == (0.0, 3.0)
 
 
+def test_levels_beyond_the_scale_take_its_ends_and_what_is_missing_is_transparent():
+    z = np.array([[-200.0, -80.0, np.nan, 0.0, 30.0]], np.float32).repeat(32, 0).repeat(32, 1)
+    image = views.Image(z, np.geomspace(50, 5000, 32), 0.0, 1.0, 1.0)
+    row = pixels(figures.spectrogram(image, axis="log", t0=0, t1=1, top_db=80))[16, 16::32]
+    ends = np.array([palette.MAGMA[0], palette.MAGMA[-1]])
+    assert row[:, 3].tolist() == [255, 255, 0, 255, 255]
+    assert np.abs(row[:2, :3] - ends[0]).max() < 12  # WebP is not exact
+    assert np.abs(row[3:, :3] - ends[1]).max() < 12
+
+
 def test_no_scale_holds_a_colour_that_the_theme_replaces():
     for stops in (palette.MAGMA, palette.DIVERGING):
         assert all(c.startswith("rgb(") for _, c in palette.colorscale(stops))

@@ -101,6 +101,14 @@ def test_nonsense_in_the_address_falls_back_to_the_defaults():
     assert not at.error
 
 
+@pytest.mark.parametrize("start", ["99", "2.45", "-4"])
+@pytest.mark.parametrize("length", ["1", "0.0001"])
+def test_a_window_with_hardly_a_sample_opens(start, length):
+    clip = "demo_silence_at_both_ends"
+    at = open_page(CLIP, clip=clip, from_s=start, length_s=length, views=ALL)
+    assert len(charts(at)) == 2 * len(ALL)
+
+
 def test_the_articles_zoom_shows_single_samples():
     at = open_page(CLIP, sr="16000 Hz", denoise="false", trim="false", views="Waveform")
     next(b for b in at.button if "62.5 ms" in b.label).click().run()
@@ -203,7 +211,9 @@ def test_what_is_removed_from_the_list_of_uploads_is_deleted(own_folders):
     at.button_group(key="source").set_value("Upload").run()
     assert at.selectbox(key="mine").options == ["bb.wav", "a.wav"]
     assert staged("ccc.wav", "dddd.wav") == ["a.wav", "bb.wav", "ccc.wav", "dddd.wav"]
-    assert staged("dddd.wav") == ["a.wav", "bb.wav", "dddd.wav"]
+    assert staged("ccc.wav") == ["a.wav", "bb.wav", "ccc.wav"]
+    assert at.session_state["mine"] == at.selectbox(key="mine").value  # the browser is told
+    assert at.title[0].value.replace("\\", "") == "ccc.wav"
     assert staged() == ["a.wav", "bb.wav"]
     assert at.title[0].value.replace("\\", "") == "bb.wav"
 

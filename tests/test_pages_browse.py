@@ -229,6 +229,17 @@ def test_the_clip_page_says_that_nothing_is_measured(own_folders):
     assert "Nothing is measured on this data set" in said(at)
 
 
+def test_another_clip_of_the_data_set_can_be_chosen_and_stays_chosen(notes):
+    at = open_page(page=CLIP)
+    at.button_group(key="source").set_value("Data").run()
+    chosen = "demo/" + at.selectbox(key="clip_row").options[3]
+    at.selectbox(key="clip_row").set_value(chosen).run()
+    assert at.selectbox(key="clip_row").value == chosen
+    at.query_params.clear()
+    at.switch_page("recording/check.py").run()
+    assert at.selectbox(key="clip_row").value == chosen
+
+
 def test_the_page_shows_the_code_of_its_table(notes):
     at = open_page()
     assert browsing.code_for(("clip_id",), "clip_id", False).splitlines()[2] in at.code[0].value

@@ -53,8 +53,9 @@ def test_a_clip_stays_chosen_over_a_page_without_clips():
 
 @pytest.mark.parametrize("source", ["Demo", "Data", "Upload", "Record"])
 def test_a_link_to_a_demo_clip_shows_it_whatever_was_chosen_before(source):
-    at = open_page(CLIP)
+    at = open_page(CLIP, clip=OTHER)
     at.segmented_control(key="source").set_value(source).run()
+    assert ("clip" in at.query_params) == (source == "Demo")  # others are not shown
     turn(at, "home.py")
     turn(at, CLIP, clip=OTHER)
     assert at.segmented_control(key="source").value == "Demo"
@@ -71,6 +72,24 @@ def test_where_recordings_come_from_stays_chosen():
     assert at.segmented_control(key="source").value == "Upload"
     at.segmented_control(key="source").set_value("Demo").run()
     assert at.segmented_control(key="source").value == "Demo"
+
+
+def test_a_clip_stays_chosen_while_recordings_come_from_elsewhere():
+    at = open_page(CLIP)
+    at.selectbox(key="clip").set_value(OTHER).run()
+    at.segmented_control(key="source").set_value("Upload").run()
+    at.run()
+    at.segmented_control(key="source").set_value("Demo").run()
+    assert at.selectbox(key="clip").value == OTHER
+
+
+def test_a_link_to_compared_clips_is_followed_after_others_were_compared():
+    at = open_page(CLIP, mode="Compare clips", compare=[FIRST])
+    turn(turn(at, "home.py"), CLIP, mode="Compare clips", compare=[OTHER])
+    assert at.multiselect(key="compare").value == [OTHER]
+    turn(turn(at, CHECK), CLIP, mode="Compare clips")
+    assert at.multiselect(key="compare").value == [OTHER]
+    assert at.query_params["compare"] in (OTHER, [OTHER])
 
 
 def test_compared_clips_stay_chosen():

@@ -14,7 +14,7 @@ import pytest
 import streamlit
 from streamlit.runtime.caching import cache_data_api, cache_resource_api
 from streamlit.testing.v1 import AppTest
-from visit import all_leave
+from visit import all_leave, open_page
 
 from app import TOKEN, sweep
 from conftest import SR, tone
@@ -154,7 +154,7 @@ def test_what_comes_from_an_upload_is_in_no_global_cache(media, tmp_path):
     assert not at.exception
     everybody, own = kept()
     assert everybody == {"columns"}
-    found = {"info", "load", "report", "loaded", "known_here", "here", "_kept_ranks", "mine"}
+    found = {"info", "load", "report", "loaded", "known_here", "here", "_kept_ranks"}
     assert found <= own
 
 
@@ -228,22 +228,54 @@ def write_to_a_folder_that_has_gone() -> None:
 
 @pytest.mark.parametrize("here", [True, False])
 def test_a_script_that_outlives_its_visitor_ends_quietly(media, monkeypatch, here):
-    monkeypatch.setattr(session, "is_still_here", lambda: here)
+    monkeypatch.setattr(session, "is_still_here", lambda who=None: here)
     at = AppTest.from_function(write_to_a_folder_that_has_gone).run()
     assert bool(at.exception) == here
 
 
-def test_who_is_back_in_time_finds_everything_and_who_is_not_finds_nothing(media):
-    AppTest.from_function(come_and_go).run()
-    (folder,) = media.iterdir()
-    streamlit.cache_resource.clear()  # as when a connection breaks
-    AppTest.from_function(come_and_go).run()
+@pytest.fixture
+def there(monkeypatch):
+    """Sessions with a connection."""
+    found = {"anna"}
+    monkeypatch.setattr(session, "visitor", lambda: "anna")
+    monkeypatch.setattr(session, "is_still_here", lambda who="anna": who in found)
+    return found
+
+
+def test_who_is_back_in_time_finds_everything_and_who_is_not_finds_nothing(media, there):
+    folder = session.mine().folder
+    there.clear()
+    session.sweep(10.0)
+    session.sweep(10.0 + 0.9 * session.GRACE_S)
+    there.add("anna")  # back, though no script has run yet
+    session.sweep(30.0)
+    there.clear()
+    session.sweep(31.0)
+    session.sweep(31.0 + 0.9 * session.GRACE_S)
     assert list(media.iterdir()) == [folder]
-    assert not session._away
-    all_leave()
+    there.add("anna")
+    assert session.mine().folder == folder
+    there.clear()
+    session.sweep(40.0)
+    session.sweep(40.0 + session.GRACE_S)
     assert not list(media.iterdir())
-    AppTest.from_function(come_and_go).run()
-    assert [f.name for f in media.iterdir()] != [folder.name]
+    assert not session._visits
+    there.add("anna")
+    assert session.mine().folder != folder
+
+
+def test_a_page_of_a_visitor_who_has_left_ends_quietly(media, monkeypatch):
+    def gone(*args):
+        raise FileNotFoundError("the folder of a visitor")
+
+    at = open_page("recording/clip.py")
+    monkeypatch.setattr("pages.shared.cache.info", gone)
+    here = [True]
+    monkeypatch.setattr(session, "is_still_here", lambda who=None: here[0])
+    monkeypatch.setattr(session, "_visit", lambda: session._Visit())
+    assert at.run().exception
+    here[0] = False
+    assert not at.run().exception
 
 
 def test_a_folder_that_has_gone_is_not_made_again_by_an_upload(media):

@@ -41,10 +41,10 @@ def open_page(
 
 
 def all_leave() -> None:
-    """End all visits, and the time in which visitors can come back."""
+    """End all visits and drop what is kept: all tests share one session id."""
+    for session_id in list(session._visits):
+        session.leave(session_id)
     streamlit.cache_resource.clear()
-    for session_id in list(session._away):
-        session._forget_away(session_id)
 
 
 def measured_voices(folder: Path) -> Path:

@@ -64,8 +64,9 @@ def spectrum(view: SpectrumView, *, color: str, top_db: float) -> go.Figure:
         "line": {"color": color, "width": 1},
         "hovertemplate": "%{x:.4s}Hz: %{y:.1f} dB<extra></extra>",
     }
-    ends = [float(np.log10(view.freqs[i])) for i in (0, -1)]
-    ticks = [f for f in TICKS if view.freqs[0] <= f <= view.freqs[-1]]
+    low, high = (view.freqs[0], view.freqs[-1]) if view.freqs.size else (TICKS[0], TICKS[-1])
+    ends = [float(np.log10(f)) for f in (low, high)]
+    ticks = [f for f in TICKS if low <= f <= high]
     x = {"type": "log", "title": {"text": "Frequency (Hz)"}, "range": ends} | labelled(ticks)
     y = {"title": {"text": "Magnitude (dB)"}, "range": [-top_db - 20, 3]}
     return figure([line], x=x, y=y)

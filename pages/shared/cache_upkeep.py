@@ -17,9 +17,9 @@ import time
 
 from streamlit import config, runtime
 
-from pages.shared import cache
+from pages.shared import cache, session
 
-EVERY_S = 2.0
+EVERY_S = 1.0
 COLLECT_S = 10.0
 HEAPS = 2  # as many as processors; glibc makes eight for each, and none is ever quite empty
 ARENA_MAX, MMAP_THRESHOLD = -8, -3  # M_ARENA_MAX and M_MMAP_THRESHOLD of malloc.h
@@ -42,7 +42,7 @@ class Upkeep:
 
         Those that are ``away`` may come back; what they hold goes when they are gone for good.
         """
-        self.some_left = self.some_left or bool(self.here - here or self.away - away)
+        self.some_left = self.some_left or bool(self.here - here or self.away - away - here)
         self.here, self.away = here, away
         return now - self.collected >= COLLECT_S and (bool(here) or self.some_left)
 
@@ -69,6 +69,7 @@ async def keep_up() -> None:
         if not runtime.exists():
             continue
         server = runtime.get_instance()
+        await asyncio.to_thread(session.sweep, time.monotonic())
         release_uploads(server)
         release_results(server)
         here = _ids(server._session_mgr.list_active_sessions())
@@ -82,10 +83,10 @@ def _ids(sessions: Iterable) -> frozenset[str]:
 
 
 def release_uploads(server: runtime.Runtime) -> None:
-    """Drop uploads of visitors that have left before a page took them."""
+    """Drop uploads that came for a session after ``session.sweep`` has ended its visit."""
     files = server.uploaded_file_mgr
     for session_id in list(files.file_storage):
-        if not server.is_active_session(session_id):
+        if not server.is_active_session(session_id) and not session.is_kept(session_id):
             files.remove_session_files(session_id)
 
 
@@ -105,7 +106,7 @@ def share_heaps() -> bool:
     """
     with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        return mallopt(MMAP_THRESHOLD, OWN_PAGES) == 1 and mallopt(ARENA_MAX, HEAPS) == 1
+        return [mallopt(MMAP_THRESHOLD, OWN_PAGES), mallopt(ARENA_MAX, HEAPS)] == [1, 1]
     return False
 
 

@@ -73,14 +73,14 @@ def _pick() -> Picked | str:
         width="stretch",
     )
     _show_notice()
+    if source != DEMO and "/" not in st.session_state.get("clip_named", "/"):
+        _link_to("")  # the address names a demo clip that is no longer shown
     if source == DATASET:
         return _pick_of_dataset()
     if st.session_state.pop("clip_linked", None) and "/" in st.query_params.get("clip", ""):
         _link_to("")
     if source == DEMO:
         return _pick_demo()
-    if st.session_state.get("clip_named"):  # the address names a clip that is no longer shown
-        _link_to("")
     if source == UPLOAD:
         _upload()
     else:
@@ -106,21 +106,27 @@ def demo_picked(name: str) -> Picked:
 
 
 def from_address(key: str, options: Iterable[str], default: list[str]) -> None:
-    """Give the widget ``key`` the names in the address, where they exist, before it is drawn.
+    """Give the widget ``key`` the names that are new in the address, before it is drawn.
 
     ``bind="query-params"`` would put the long titles of the options into the address.
     """
     known = set(options)
-    if key not in st.session_state:
-        named = [name for name in st.query_params.get_all(key) if name in known]
-        st.session_state[key] = named or default
-    elif not known.issuperset(st.session_state[key]):  # a recording was removed meanwhile
-        st.session_state[key] = [name for name in st.session_state[key] if name in known]
+    named = [name for name in st.query_params.get_all(key) if name in known]
+    if named and named != st.session_state.get(f"{key}_named"):
+        st.session_state[key] = named
+    chosen = st.session_state.setdefault(key, default)
+    if not known.issuperset(chosen):  # a recording was removed meanwhile
+        chosen = st.session_state[key] = [name for name in chosen if name in known]
+    if not named and chosen != default:  # brought from another page
+        to_address(key, chosen)
+    else:
+        st.session_state[f"{key}_named"] = named
 
 
 def to_address(key: str, names: list[str]) -> None:
     """Write demo clips into the address; a visitor's own clips mean nothing to others."""
-    st.query_params[key] = [name for name in names if "/" not in name]
+    named = [name for name in names if "/" not in name]
+    st.session_state[f"{key}_named"] = st.query_params[key] = named
 
 
 def _pick_demo() -> Picked:
@@ -204,13 +210,17 @@ def _pick_of_dataset() -> Picked | str:
             names,
             format_func=lambda c: safe_text.clean(cache_demo.short(c), 90),
             key="clip_row",
-            on_change=_chosen,
-            args=("clip_row",),
+            on_change=_row_chosen,
             help=f"The first {OFFERED} that fit; find others by their name or words.",
         )
         st.session_state["clip_linked"] = clip_id
         _link_to(clip_id)
         return _picked_of(_row(workspace, clip_id))
+
+
+def _row_chosen() -> None:
+    st.session_state["clip_linked"] = st.session_state["clip_row"]
+    _chosen("clip_row")
 
 
 def _row(workspace: Workspace, clip_id: str) -> dict | None:
@@ -272,7 +282,12 @@ def _keep_upload(name: str, data: bytes) -> str | None:
 def _let_go(clip_id: str) -> None:
     session.mine().remove(clip_id)
     if st.session_state.get("mine") == clip_id:
-        del st.session_state["mine"]
+        if left := list(session.mine().clips):
+            st.session_state["mine"] = left[
+                0
+            ]  # without a value the browser still names the old one
+        else:
+            del st.session_state["mine"]
         reset_window()
 
 

@@ -58,7 +58,8 @@ def _start(model: Model, threshold: float, refs: dict[str, ClipRef]) -> None:
     """Callback: ask about all recordings in a process of its own, in a folder of the session's."""
     turn = st.session_state["predict_runs"] = st.session_state.get("predict_runs", 0) + 1
     folder = session.mine().folder / "predict"
-    folder.mkdir(exist_ok=True)
+    with session.for_somebody():
+        folder.mkdir(exist_ok=True)
     words = ["predict", f"--model={model.path}"]
     words += [f"--threshold={threshold:.2f}"] if model.labels else []
     try:

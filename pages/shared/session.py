@@ -6,7 +6,7 @@ the server's memory.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 import os
@@ -25,9 +25,7 @@ from core.audio import ClipRef, Limits
 from core.errors import VoiceError
 
 MAX_UPLOADS = 40  # the oldest upload makes room
-GRACE_S = (
-    2.0  # a browser whose connection breaks is back in a second; all is gone 5 s after leaving
-)
+GRACE_S = 2.0  # away for so long: a browser whose connection breaks is back in one second
 MAX_SOUND_BYTES = 400 * 2**20  # kept for playing; older ones are made again when asked for
 
 
@@ -38,7 +36,6 @@ class Mine:
     token: str
     folder: Path
     clips: dict[str, tuple[str, ClipRef]] = field(default_factory=dict)
-    session_id: str = ""
 
     def add(self, name: str, data: bytes) -> str:
         """Keep an upload and return its id; VoiceError (and nothing kept) where it is no audio."""
@@ -80,52 +77,34 @@ class Mine:
         return folder / f"{name}.wav"
 
 
-def _forget(mine: Mine) -> None:
-    """End the visitor's jobs and remove the folder, its name first: that ends its addresses."""
-    for job in mine.folder.glob("*/*/job.json"):
-        jobs.Job(job.parent).cancel()
-    gone = mine.folder.with_name(f".gone-{secrets.token_hex(8)}")
-    try:
-        mine.folder.rename(gone)  # what is still being written to it fails instead of staying
-    except OSError:
-        gone = mine.folder
-    shutil.rmtree(gone, ignore_errors=True)
+@dataclass
+class _Visit:
+    """A session that is served; since when it is seen to be away, by the monotonic clock in s."""
+
+    mine: Mine | None = None
+    away_since: float | None = None
 
 
-_away: dict[str, tuple[Mine, threading.Timer]] = {}  # by session, for GRACE_S after it has left
-_change_of_away = threading.Lock()
+_visits: dict[str, _Visit] = {}
+_new = threading.Lock()
 
 
-def _put_away(mine: Mine) -> None:
-    """Forget what is a visitor's, unless they are back by then."""
-    timer = threading.Timer(GRACE_S, _forget_away, [mine.session_id])
-    timer.daemon = True
-    with _change_of_away:
-        _away[mine.session_id] = mine, timer
-    timer.start()
+def _visit() -> _Visit:
+    if not is_still_here():  # a script that outlives its visitor would make what stays
+        st.stop()
+    return _visits.setdefault(visitor(), _Visit())
 
 
-def _take_back(session_id: str) -> Mine | None:
-    """What was put away for a session; the caller's to keep or to forget."""
-    with _change_of_away:
-        found, timer = _away.pop(session_id, (None, None))
-    if timer is not None:
-        timer.cancel()
-    return found
-
-
-def _forget_away(session_id: str) -> None:
-    if found := _take_back(session_id):
-        _forget(found)
-
-
-@st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_put_away)
 def mine() -> Mine:
     """The folder of this visitor; removed soon after the session ends."""
-    if not is_still_here():  # a script that outlives its visitor would make a folder that stays
-        st.stop()
-    if before := _take_back(visitor()):
-        return before
+    visit = _visit()
+    with _new:
+        if visit.mine is None:
+            visit.mine = _new_folder()
+        return visit.mine
+
+
+def _new_folder() -> Mine:
     root = os.environ.get("PHONOSCOPE_MEDIA")
     if root is None:  # run without app.py, as page tests do
         root = os.environ["PHONOSCOPE_MEDIA"] = tempfile.mkdtemp(
@@ -134,25 +113,45 @@ def mine() -> Mine:
     token = secrets.token_urlsafe(24)
     folder = Path(root, token)
     folder.mkdir(mode=0o700)
-    return Mine(token, folder, session_id=visitor())
+    return Mine(token, folder)
 
 
-_here: dict[str, str] = {}  # places that are taken, and by which sessions
+def sweep(now: float) -> None:
+    """Forget the visits that have been away for GRACE_S at ``now``, with all that was theirs."""
+    for session_id, visit in list(_visits.items()):
+        if is_still_here(session_id):
+            visit.away_since = None
+        elif visit.away_since is None:
+            visit.away_since = now
+        elif now - visit.away_since >= GRACE_S:
+            leave(session_id)
 
 
-def _leave(place: str) -> None:
-    """Give a place back, with uploads that no page has taken: Streamlit keeps them for minutes."""
-    session_id = _here.pop(place, "")
-    if session_id and exists():
+def is_kept(session_id: str) -> bool:
+    """Whether a session is served, or has left so lately that it may come back."""
+    return session_id in _visits
+
+
+def leave(session_id: str) -> None:
+    """End a visit: its place, its folder, and uploads that no page has taken."""
+    visit = _visits.pop(session_id, None)
+    if visit is not None and visit.mine is not None:
+        _forget(visit.mine)
+    if exists():  # Streamlit would keep them for minutes
         get_instance().uploaded_file_mgr.remove_session_files(session_id)
 
 
-@st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_leave)
-def _place() -> str:
-    """The visitor's place among all; given back when the session ends."""
-    place = secrets.token_hex(8)
-    _here[place] = visitor()
-    return place
+def _forget(mine: Mine) -> None:
+    """End the visitor's jobs and remove the folder, its name first: that ends its addresses."""
+    for job in mine.folder.glob("*/*/job.json"):
+        with suppress(OSError, VoiceError):  # the others are ended all the same
+            jobs.Job(job.parent).cancel()
+    gone = mine.folder.with_name(f".gone-{secrets.token_hex(8)}")
+    try:
+        mine.folder.rename(gone)  # what is still being written to it fails instead of staying
+    except OSError:
+        gone = mine.folder
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _asks_to_sign_in() -> bool:
@@ -168,26 +167,25 @@ def admit() -> None:
         st.title("Phonoscope", anchor=False)
         st.button("Sign in", type="primary", on_click=st.login, key="sign_in")
         st.stop()
-    place = _place()
+    _visit()
     if not st.session_state.get("admitted"):
-        reason = serving.full(len(_here))
+        reason = serving.full(len(_visits))
         if reason:
             st.title("Phonoscope", anchor=False)
             st.warning(reason)
-            _leave(place)
-            _place.clear()
+            leave(visitor())
             st.stop()
         st.session_state["admitted"] = True
 
 
-def is_still_here() -> bool:
-    """Whether somebody sees what this script makes."""
-    return not exists() or get_instance().is_active_session(visitor())
+def is_still_here(session_id: str | None = None) -> bool:
+    """Whether somebody sees what the script of this session makes."""
+    return not exists() or get_instance().is_active_session(session_id or visitor())
 
 
 @contextmanager
 def for_somebody() -> Iterator[None]:
-    """End a script quietly whose visitor has left, and whose folder with them."""
+    """End a script or callback quietly whose visitor has left, and whose folder with them."""
     try:
         yield
     except OSError:

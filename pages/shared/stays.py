@@ -9,11 +9,11 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-_KEPT = "stays"  # key of a widget -> page that drew it last, value
+_KEPT = "stays"  # key of a widget -> page for which it was set last, value
 
 
 def stays(key: str, default: Any) -> None:
-    """Give the widget ``key`` the value it had on another page, before it is drawn on this one."""
+    """Give the widget ``key`` the value that it had when it was drawn last, before it is drawn."""
     page, before = st.session_state.get(_KEPT, {}).get(key, ("", default))
     now = st.session_state.get(key)  # also that of the widget on another page, until it is drawn
     if now is None or page != _page():

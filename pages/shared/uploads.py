@@ -43,7 +43,8 @@ def _changed(key: str, keep: Callable, let_go: Callable) -> None:
     listed, taken = _listed(key), st.session_state.setdefault(_taken(key), {})
     gone = [taken.pop(i) for i in taken.keys() - {file.file_id for file in listed}]
     new = [file for file in listed if file.file_id not in taken and hasattr(file, "getvalue")]
-    came = {file.file_id: keep(*session.take(file)) for file in new}
+    with session.for_somebody():
+        came = {file.file_id: keep(*session.take(file)) for file in new}
     taken |= came
     if None not in came.values():  # what a refused file took the place of stays
         for what in set(gone) - {None, *taken.values()}:
