@@ -101,12 +101,14 @@ def test_nonsense_in_the_address_falls_back_to_the_defaults():
     assert not at.error
 
 
-@pytest.mark.parametrize("start", ["99", "2.45", "-4"])
+@pytest.mark.parametrize("start", ["99", "5.4030", "-4"])
 @pytest.mark.parametrize("length", ["1", "0.0001"])
 def test_a_window_with_hardly_a_sample_opens(start, length):
     clip = "demo_silence_at_both_ends"
     at = open_page(CLIP, clip=clip, from_s=start, length_s=length, views=ALL)
     assert len(charts(at)) == 2 * len(ALL)
+    late = [c.value for c in at.caption if "ends at 5.40 s" in c.value]
+    assert len(late) == (start == "99")
 
 
 def test_the_articles_zoom_shows_single_samples():

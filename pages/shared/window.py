@@ -50,6 +50,9 @@ def zoom(duration_s: float) -> Window:
         width="stretch",
         help="Samples 17,500 to 18,500 at 16,000 Hz: short enough to see the voice oscillate.",
     )
+    if start and start >= duration_s:
+        st.caption(f"The recording ends at {duration_s:.2f} s: all of it is shown. Start earlier.")
+        start = length = None
     t0 = min(start or 0.0, max(0.0, duration_s - 0.001))
     t1 = min(duration_s, t0 + length) if length else duration_s
     return Window(t0, max(t1, t0 + 0.0005))
